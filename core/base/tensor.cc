@@ -1,0 +1,119 @@
+#include "core/base/tensor.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+namespace headrace {
+namespace {
+
+// Runs f<T> for the C++ type of a dtype whose elements are objects.
+template <class F>
+void visit_objects(DType dtype, F&& f) {
+  if (dtype == DType::string) return f(std::type_identity<std::string>{});
+  if (dtype == DType::resource) return f(std::type_identity<ResourceRef>{});
+  if (dtype == DType::variant) return f(std::type_identity<VariantRef>{});
+  internal(name_of(dtype), " elements are not objects");
+}
+
+BufferRef allocate_objects(DType dtype, std::int64_t count) {
+  BufferRef memory = BufferRef::allocate(std::size_t(count) * size_of(dtype));
+  void* data = memory->data();
+  visit_objects(dtype, [&]<class T>(std::type_identity<T>) {
+    std::uninitialized_value_construct_n(static_cast<T*>(data), count);
+  });
+  const std::size_t bytes = memory->bytes();
+  return BufferRef::adopt(data, bytes, [dtype, data, count, memory = std::move(memory)] {
+    visit_objects(dtype, [&]<class T>(std::type_identity<T>) { std::destroy_n(static_cast<T*>(data), count); });
+  });
+}
+
+}  // namespace
+
+BufferRef BufferRef::allocate(std::size_t bytes) {
+  constexpr std::size_t kLimit = std::size_t(1) << 62;
+  // Whole vectors, so that a kernel may read (not use) past the last element.
+  const std::size_t rounded = bytes < kLimit ? (std::max<std::size_t>(bytes, 1) + kAlignment - 1) & ~(kAlignment - 1) : 0;
+  void* data = rounded ? std::aligned_alloc(kAlignment, rounded) : nullptr;
+  if (!data) fail(Code::resource_exhausted, "out of memory: could not allocate ", bytes, " bytes");
+  return BufferRef(new Buffer(data, bytes, [data] { std::free(data); }));
+}
+
+BufferRef BufferRef::adopt(void* data, std::size_t bytes, std::function<void()> release) {
+  return BufferRef(new Buffer(data, bytes, std::move(release)));
+}
+
+Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) {
+  size_ = shape_.size();
+  require(size_ != kUnknown, "a tensor cannot have the partly known shape ", shape_);
+  const std::size_t bytes = std::size_t(checked_mul(size_, std::int64_t(size_of(dtype))));
+  buffer_ = is_plain(dtype) ? BufferRef::allocate(bytes) : allocate_objects(dtype, size_);
+}
+
+Tensor::Tensor(DType dtype, Shape shape, BufferRef buffer)
+    : dtype_(dtype), shape_(std::move(shape)), buffer_(std::move(buffer)) {
+  size_ = shape_.size();
+  require(size_ != kUnknown, "a tensor cannot have the partly known shape ", shape_);
+  const std::int64_t needed = checked_mul(size_, std::int64_t(size_of(dtype)));
+  require(buffer_ && std::size_t(needed) <= buffer_->bytes(), "a ", name_of(dtype), " tensor of shape ", shape_, " needs ",
+          needed, " bytes, the buffer has ", buffer_ ? buffer_->bytes() : 0);
+}
+
+Tensor Tensor::scalar(ResourceRef resource) {
+  Tensor tensor(DType::resource, Shape());
+  *tensor.data<ResourceRef>() = std::move(resource);
+  return tensor;
+}
+
+Tensor Tensor::scalar(VariantRef variant) {
+  Tensor tensor(DType::variant, Shape());
+  *tensor.data<VariantRef>() = std::move(variant);
+  return tensor;
+}
+
+Tensor Tensor::reshaped(Shape shape) const {
+  require(shape.size() == size_, "cannot view a tensor of shape ", shape_, " (", size_, " elements) as ", shape);
+  Tensor view = *this;
+  view.shape_ = std::move(shape);
+  return view;
+}
+
+Tensor Tensor::copy() const {
+  Tensor copied(dtype_, shape_);
+  copy_elements(dtype_, raw(), copied.raw(), size_);
+  return copied;
+}
+
+bool identical(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
+  if (!a) return true;
+  if (is_plain(a.dtype())) return a.size() == 0 || std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+  bool equal = false;
+  visit_objects(a.dtype(), [&]<class T>(std::type_identity<T>) {
+    equal = std::equal(a.data<T>(), a.data<T>() + a.size(), b.data<T>());
+  });
+  return equal;
+}
+
+std::vector<std::int64_t> to_ints(const Tensor& tensor) {
+  std::vector<std::int64_t> values;
+  const bool known = visit(IndexTypes{}, tensor.dtype(), [&]<class T>(std::type_identity<T>) {
+    values.assign(tensor.data<T>(), tensor.data<T>() + tensor.size());
+  });
+  if (!known) throw DTypeError(str("expected int32 or int64, got ", name_of(tensor.dtype())));
+  return values;
+}
+
+void copy_elements(DType dtype, const void* from, void* to, std::int64_t count) {
+  if (count == 0) return;
+  if (is_plain(dtype)) {
+    std::memcpy(to, from, std::size_t(count) * size_of(dtype));
+  } else {
+    visit_objects(dtype, [&]<class T>(std::type_identity<T>) {
+      std::copy_n(static_cast<const T*>(from), count, static_cast<T*>(to));
+    });
+  }
+}
+
+}  // namespace headrace

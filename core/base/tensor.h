@@ -1,0 +1,150 @@
+// Tensors: a dtype, a full shape, and a share in a reference-counted buffer.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "core/base/dtype.h"
+#include "core/base/error.h"
+#include "core/base/shape.h"
+
+namespace headrace {
+
+// Every buffer of ours starts on such a boundary: a cache line, and the widest vector.
+inline constexpr std::size_t kAlignment = 64;
+
+// Mutable state that outlives a step: variables, queues, tables... (registry/resource.h holds them by name).
+class Resource {
+ public:
+  virtual ~Resource() = default;
+  virtual std::string describe() const = 0;
+};
+using ResourceRef = std::shared_ptr<Resource>;
+
+// A value that only some operations understand (tensor lists...): the element of a variant tensor. Immutable.
+class Variant {
+ public:
+  virtual ~Variant() = default;
+  virtual std::string describe() const = 0;
+};
+using VariantRef = std::shared_ptr<const Variant>;
+
+// Memory shared by tensors, freed with its last reference.
+class Buffer {
+ public:
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  friend class BufferRef;
+  Buffer(void* data, std::size_t bytes, std::function<void()> release)
+      : data_(data), bytes_(bytes), release_(std::move(release)) {}
+  ~Buffer() {
+    if (release_) release_();
+  }
+  std::atomic<std::int64_t> references_{1};
+  void* data_;
+  std::size_t bytes_;
+  std::function<void()> release_;
+};
+
+// A reference to a Buffer. `unique` is an acquire: if it says true, all that other holders did is visible.
+class BufferRef {
+ public:
+  BufferRef() = default;
+  // Uninitialised bytes, aligned to kAlignment; ResourceExhausted if there are none.
+  static BufferRef allocate(std::size_t bytes);
+  // Memory that somebody else owns until `release` is called, which may happen on any thread.
+  static BufferRef adopt(void* data, std::size_t bytes, std::function<void()> release);
+
+  BufferRef(const BufferRef& other) : buffer_(other.buffer_) {
+    if (buffer_) buffer_->references_.fetch_add(1, std::memory_order_relaxed);
+  }
+  BufferRef(BufferRef&& other) noexcept : buffer_(std::exchange(other.buffer_, nullptr)) {}
+  BufferRef& operator=(BufferRef other) noexcept {
+    std::swap(buffer_, other.buffer_);
+    return *this;
+  }
+  ~BufferRef() {
+    if (buffer_ && buffer_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete buffer_;
+  }
+  explicit operator bool() const { return buffer_ != nullptr; }
+  Buffer* operator->() const { return buffer_; }
+  bool unique() const { return buffer_ && buffer_->references_.load(std::memory_order_acquire) == 1; }
+
+ private:
+  explicit BufferRef(Buffer* buffer) : buffer_(buffer) {}
+  Buffer* buffer_ = nullptr;
+};
+
+class Tensor {
+ public:
+  Tensor() = default;  // no tensor: `if (tensor)` is false
+  // Plain elements are uninitialised, others default-constructed.
+  Tensor(DType dtype, Shape shape);
+  // A view of `buffer`, which must hold shape.size() elements.
+  Tensor(DType dtype, Shape shape, BufferRef buffer);
+  template <class T>
+  static Tensor scalar(T value) {
+    Tensor tensor(dtype_v<T>, Shape());
+    *tensor.data<T>() = std::move(value);
+    return tensor;
+  }
+  template <class T>
+  static Tensor vector(std::span<const T> values) {
+    Tensor tensor(dtype_v<T>, Shape{std::int64_t(values.size())});
+    std::copy(values.begin(), values.end(), tensor.data<T>());
+    return tensor;
+  }
+  template <class T>
+  static Tensor vector(std::initializer_list<T> values) {
+    return vector(std::span<const T>(values.begin(), values.size()));
+  }
+  static Tensor scalar(ResourceRef resource);
+  static Tensor scalar(VariantRef variant);
+
+  explicit operator bool() const { return dtype_ != DType::invalid; }
+  DType dtype() const { return dtype_; }
+  const Shape& shape() const { return shape_; }
+  std::int64_t size() const { return size_; }
+  std::size_t bytes() const { return std::size_t(size_) * size_of(dtype_); }
+  const BufferRef& buffer() const { return buffer_; }
+  // Nobody else holds this memory, so it may be written in place.
+  bool unique() const { return buffer_.unique(); }
+
+  void* raw() const { return buffer_ ? buffer_->data() : nullptr; }
+  template <class T>
+  T* data() const {
+    return static_cast<T*>(raw());
+  }
+  template <class T>
+  std::span<T> flat() const {
+    if (dtype_v<T> != dtype_) internal("a ", name_of(dtype_), " tensor read as ", name_of(dtype_v<T>));
+    return {data<T>(), std::size_t(size_)};
+  }
+  // The same memory under another shape of the same size, or seen as another plain dtype of the same width.
+  Tensor reshaped(Shape shape) const;
+  Tensor copy() const;
+
+ private:
+  DType dtype_ = DType::invalid;
+  Shape shape_;
+  std::int64_t size_ = 0;
+  BufferRef buffer_;
+};
+
+// Same dtype, shape and elements (floats bitwise, resources and variants by identity).
+bool identical(const Tensor& a, const Tensor& b);
+// The elements of a small integer tensor, widened; DTypeError if it is not int32 or int64.
+std::vector<std::int64_t> to_ints(const Tensor& tensor);
+// Copies elements between memories of the same dtype, which may hold strings.
+void copy_elements(DType dtype, const void* from, void* to, std::int64_t count);
+
+}  // namespace headrace

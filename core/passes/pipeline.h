@@ -1,0 +1,31 @@
+// Rewrites of a function before it is compiled: one a file, listed in order in pipeline.cc, each nameable and
+// disableable. A pass keeps values, side effects and their order; it may change anything else.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/graph/graph.h"
+#include "core/registry/resource.h"
+
+namespace headrace {
+
+struct Pass {
+  std::string_view name;  // "common_subexpressions"
+  std::string_view doc;
+  // Returns whether it changed anything.
+  bool (*run)(Function& function, Resources& resources);
+};
+
+std::span<const Pass> pipeline();
+
+// Specialises shapes, then runs the passes that are not disabled. With `verify_each`, the verifier runs after each.
+void run_passes(Function& function, std::span<const std::string> disabled, bool verify_each, Resources& resources);
+
+// Infers every node again, in order, from the shapes of the arguments.
+void infer_all(Function& function);
+// Removes what neither results nor targets need.
+void prune(Function& function);
+
+}  // namespace headrace
