@@ -53,9 +53,9 @@ bool is_plain(DType dtype);
 // The C++ type of a dtype's elements, and back: DTypeOf<float>::value == DType::float32.
 template <class T>
 struct DTypeOf;
-#define HEADRACE_DTYPE(TYPE, ENUM) \
-  template <>                      \
-  struct DTypeOf<TYPE> {           \
+#define HEADRACE_DTYPE(TYPE, ENUM)              \
+  template <>                                   \
+  struct DTypeOf<TYPE> {                        \
     static constexpr DType value = DType::ENUM; \
   };
 HEADRACE_DTYPE(float, float32)
@@ -95,9 +95,9 @@ using SignedTypes = Types<std::int8_t, std::int16_t, std::int32_t, std::int64_t>
 using UnsignedTypes = Types<std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t>;
 using IntegerTypes = Join<SignedTypes, UnsignedTypes>;
 using ComplexTypes = Types<std::complex<float>, std::complex<double>>;
-using RealTypes = Join<FloatTypes, IntegerTypes>;        // everything with an order
-using NumericTypes = Join<RealTypes, ComplexTypes>;      // everything with + and *
-using PlainTypes = Join<NumericTypes, Types<bool>>;      // everything that memcpy may move
+using RealTypes = Join<FloatTypes, IntegerTypes>;    // everything with an order
+using NumericTypes = Join<RealTypes, ComplexTypes>;  // everything with + and *
+using PlainTypes = Join<NumericTypes, Types<bool>>;  // everything that memcpy may move
 using IndexTypes = Types<std::int32_t, std::int64_t>;
 
 // Calls f(std::type_identity<T>{}) with the T of `dtype` if it is in the list; returns whether it was.

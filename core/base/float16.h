@@ -24,7 +24,8 @@ struct Half {
     const std::uint32_t sign = (x >> 16) & 0x8000u;
     std::uint32_t magnitude = x & 0x7fffffffu;
     if (magnitude >= 0x7f800000u) {  // infinity or NaN; keep NaN quiet
-      return std::uint16_t(sign | (magnitude > 0x7f800000u ? 0x7e00u | ((magnitude >> 13) & 0x3ffu) : 0x7c00u));
+      return std::uint16_t(sign |
+                           (magnitude > 0x7f800000u ? 0x7e00u | ((magnitude >> 13) & 0x3ffu) : 0x7c00u));
     }
     if (magnitude >= 0x477ff000u) return std::uint16_t(sign | 0x7c00u);  // rounds past the largest finite
     if (magnitude < 0x38800000u) {  // subnormal: let float addition do the rounding

@@ -24,7 +24,8 @@ class Shape {
   Shape() = default;  // a scalar
   Shape(std::initializer_list<std::int64_t> dims) : Shape(std::vector<std::int64_t>(dims)) {}
   explicit Shape(std::vector<std::int64_t> dims);
-  explicit Shape(std::span<const std::int64_t> dims) : Shape(std::vector<std::int64_t>(dims.begin(), dims.end())) {}
+  explicit Shape(std::span<const std::int64_t> dims)
+      : Shape(std::vector<std::int64_t>(dims.begin(), dims.end())) {}
   static Shape unknown();
   static Shape unknown_of_rank(int rank);
 

@@ -25,7 +25,8 @@ BufferRef allocate_objects(DType dtype, std::int64_t count) {
   });
   const std::size_t bytes = memory->bytes();
   return BufferRef::adopt(data, bytes, [dtype, data, count, memory = std::move(memory)] {
-    visit_objects(dtype, [&]<class T>(std::type_identity<T>) { std::destroy_n(static_cast<T*>(data), count); });
+    visit_objects(dtype,
+                  [&]<class T>(std::type_identity<T>) { std::destroy_n(static_cast<T*>(data), count); });
   });
 }
 
@@ -34,7 +35,8 @@ BufferRef allocate_objects(DType dtype, std::int64_t count) {
 BufferRef BufferRef::allocate(std::size_t bytes) {
   constexpr std::size_t kLimit = std::size_t(1) << 62;
   // Whole vectors, so that a kernel may read (not use) past the last element.
-  const std::size_t rounded = bytes < kLimit ? (std::max<std::size_t>(bytes, 1) + kAlignment - 1) & ~(kAlignment - 1) : 0;
+  const std::size_t rounded =
+      bytes < kLimit ? (std::max<std::size_t>(bytes, 1) + kAlignment - 1) & ~(kAlignment - 1) : 0;
   void* data = rounded ? std::aligned_alloc(kAlignment, rounded) : nullptr;
   if (!data) fail(Code::resource_exhausted, "out of memory: could not allocate ", bytes, " bytes");
   return BufferRef(new Buffer(data, bytes, [data] { std::free(data); }));
@@ -56,8 +58,8 @@ Tensor::Tensor(DType dtype, Shape shape, BufferRef buffer)
   size_ = shape_.size();
   require(size_ != kUnknown, "a tensor cannot have the partly known shape ", shape_);
   const std::int64_t needed = checked_mul(size_, std::int64_t(size_of(dtype)));
-  require(buffer_ && std::size_t(needed) <= buffer_->bytes(), "a ", name_of(dtype), " tensor of shape ", shape_, " needs ",
-          needed, " bytes, the buffer has ", buffer_ ? buffer_->bytes() : 0);
+  require(buffer_ && std::size_t(needed) <= buffer_->bytes(), "a ", name_of(dtype), " tensor of shape ",
+          shape_, " needs ", needed, " bytes, the buffer has ", buffer_ ? buffer_->bytes() : 0);
 }
 
 Tensor Tensor::scalar(ResourceRef resource) {
@@ -73,7 +75,8 @@ Tensor Tensor::scalar(VariantRef variant) {
 }
 
 Tensor Tensor::reshaped(Shape shape) const {
-  require(shape.size() == size_, "cannot view a tensor of shape ", shape_, " (", size_, " elements) as ", shape);
+  require(shape.size() == size_, "cannot view a tensor of shape ", shape_, " (", size_, " elements) as ",
+          shape);
   Tensor view = *this;
   view.shape_ = std::move(shape);
   return view;

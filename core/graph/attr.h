@@ -20,9 +20,10 @@ struct FunctionName {
   bool operator==(const FunctionName&) const = default;
 };
 
-using Attr = std::variant<std::string, std::int64_t, float, bool, DType, Shape, Tensor, FunctionName,
-                          std::vector<std::string>, std::vector<std::int64_t>, std::vector<float>, std::vector<bool>,
-                          std::vector<DType>, std::vector<Shape>, std::vector<Tensor>, std::vector<FunctionName>>;
+using Attr =
+    std::variant<std::string, std::int64_t, float, bool, DType, Shape, Tensor, FunctionName,
+                 std::vector<std::string>, std::vector<std::int64_t>, std::vector<float>, std::vector<bool>,
+                 std::vector<DType>, std::vector<Shape>, std::vector<Tensor>, std::vector<FunctionName>>;
 using AttrMap = std::map<std::string, Attr, std::less<>>;
 
 // "string", "int", "float", "bool", "type", "shape", "tensor", "func", and "list(...)" of each.

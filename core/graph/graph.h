@@ -1,5 +1,5 @@
-// The graph: nodes, edges, control edges and a library of functions. This is the only representation there is:
-// front ends hold thin views of it, passes rewrite a copy of it, devices compile pieces of it.
+// The graph: nodes, edges, control edges and a library of functions. This is the only representation there
+// is: front ends hold thin views of it, passes rewrite a copy of it, devices compile pieces of it.
 #pragma once
 
 #include <map>
@@ -78,7 +78,8 @@ class Node {
 
   void set_attr(std::string name, Attr value) { attrs_[std::move(name)] = std::move(value); }
   void set_device(std::string device) { device_ = std::move(device); }
-  // Replaces what is known of output i's shape (passes) or adds to it (merge_shape; InvalidArgument if it contradicts).
+  // Replaces what is known of output i's shape (passes) or adds to it (merge_shape; InvalidArgument if it
+  // contradicts).
   void set_shape(int i, Shape shape) { outputs_.at(i).shape = std::move(shape); }
   void merge_shape(int i, const Shape& shape) { outputs_.at(i).shape = outputs_.at(i).shape.merge(shape); }
   void set_ints(int i, std::optional<PartialInts> ints) { outputs_.at(i).ints = std::move(ints); }
@@ -102,8 +103,8 @@ class Node {
   std::string device_, source_;
 };
 
-// Everything that one asks for to make a node. `attrs` may leave out what has a default and the types (and list
-// lengths) that follow from the inputs.
+// Everything that one asks for to make a node. `attrs` may leave out what has a default and the types (and
+// list lengths) that follow from the inputs.
 struct NodeSpec {
   std::string name;
   std::vector<Output> inputs;  // lists flattened
@@ -120,13 +121,13 @@ class Graph {
   Graph(Graph&&) = delete;
 
   // Checks the specification against the definition, infers types and shapes, and appends the node. Throws an
-  // Error that names the node, having changed nothing: InvalidArgument, DTypeError, or AlreadyExists for the name.
+  // Error that names the node, having changed nothing: InvalidArgument, DTypeError, or AlreadyExists for the
+  // name.
   Node& add(const OpDef& op, NodeSpec spec);
   // A node that repeats `node` (definition, attributes, device, source) on other inputs, with the same output
   // types and shapes. Nothing is checked or inferred again.
   Node& clone(const Node& node, std::span<const Output> inputs, std::span<Node* const> control_inputs,
               std::string name);
-  Node& constant(std::string name, Tensor value);
 
   Node* find(std::string_view name) const;  // nullptr if there is none
   // Nodes by id, in order of creation; nullptr where one was removed.
@@ -138,7 +139,7 @@ class Graph {
   std::string unique_name(std::string_view prefix) const;
 
   // Rewriting (plans' own copies only; a user's graph is append-only).
-  void replace(Output from, Output to);         // every use of `from` becomes one of `to`
+  void replace(Output from, Output to);  // every use of `from` becomes one of `to`
   void set_input(Node& node, int i, Output to);
   void add_control_input(Node& node, Node& before);
   void remove_control_inputs(Node& node);
@@ -148,7 +149,9 @@ class Graph {
   // The library. A function belongs to the graph and is immutable once added.
   void add_function(std::shared_ptr<const Function> function);
   std::shared_ptr<const Function> find_function(std::string_view name) const;  // nullptr if there is none
-  const std::map<std::string, std::shared_ptr<const Function>, std::less<>>& functions() const { return functions_; }
+  const std::map<std::string, std::shared_ptr<const Function>, std::less<>>& functions() const {
+    return functions_;
+  }
   void share_functions(const Graph& other) { functions_ = other.functions_; }
 
   // Held (shared) while a plan copies from a user's graph, and (exclusively) by `add`.
@@ -163,8 +166,8 @@ class Graph {
   mutable std::shared_mutex mutex_;
 };
 
-// A piece of a graph as a value: what comes in, what is computed, what goes out. The body of a While, the part of
-// a user's graph that a run call needs, and the piece that a device compiles are all this.
+// A piece of a graph as a value: what comes in, what is computed, what goes out. The body of a While, the
+// part of a user's graph that a run call needs, and the piece that a device compiles are all this.
 struct Function {
   std::string name;
   Graph graph;
@@ -175,8 +178,8 @@ struct Function {
   AttrMap attrs = {};                     // of library functions
 };
 
-// Runs the node's shape rule on what is known of its inputs now. The context is returned so that the caller sees
-// outputs, values and wishes; errors name the node.
+// Runs the node's shape rule on what is known of its inputs now. The context is returned so that the caller
+// sees outputs, values and wishes; errors name the node.
 ShapeContext infer(const Node& node);
 // infer, then store shapes and values in the node, merged with what it knew.
 void infer_and_store(Node& node);
@@ -193,11 +196,6 @@ decltype(auto) in_node(const Node& node, F&& f) {
     rethrow_in(node, error);
   }
 }
-
-// The part of `graph` that computes `results` and runs `targets` when the `fed` outputs are given from outside:
-// a function whose arguments are the fed outputs in order. Shapes are copied as known.
-std::unique_ptr<Function> extract(const Graph& graph, std::span<const Output> fed, std::span<const Output> results,
-                                  std::span<Node* const> targets);
 
 // Checks every invariant of the function's graph (edges and uses agree, types match definitions, no cycle,
 // arguments and results exist); Internal error that names the pass `after` which it ran.

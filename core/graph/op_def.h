@@ -1,4 +1,5 @@
-// What an operation is: its inputs, outputs, attributes, traits and shape rule. The instances are in core/ops/.
+// What an operation is: its inputs, outputs, attributes, traits and shape rule. The instances are in
+// core/ops/.
 #pragma once
 
 #include <functional>
@@ -17,17 +18,17 @@ class ShapeContext;
 
 // What passes, plans and executors may know about an operation. They ask for these, never for a name.
 enum class Trait : std::uint32_t {
-  stateful = 1 << 0,     // has a side effect or reads state: never folded, merged or removed while it is needed
-  blocking = 1 << 1,     // may wait for another step: runs off the compute lanes
-  elementwise = 1 << 2,  // each output element depends on the input elements at the same (broadcast) place
-  commutative = 1 << 3,  // the order of its two inputs does not matter
-  alias = 1 << 4,        // output 0 is input 0's memory, perhaps under another shape
-  identity = 1 << 5,     // output 0 is input 0, value and shape
-  involution = 1 << 6,   // f(f(x)) = x
-  idempotent = 1 << 7,   // f(f(x)) = f(x)
-  constant = 1 << 8,     // its value is its attribute "value"
-  argument = 1 << 9,     // stands for a value that comes from outside the function
-  no_gradient = 1 << 10, // not differentiable by nature (integer-valued, state handling...)
+  stateful = 1 << 0,  // has a side effect or reads state: never folded, merged or removed while it is needed
+  blocking = 1 << 1,  // may wait for another step: runs off the compute lanes
+  elementwise = 1 << 2,   // each output element depends on the input elements at the same (broadcast) place
+  commutative = 1 << 3,   // the order of its two inputs does not matter
+  alias = 1 << 4,         // output 0 is input 0's memory, perhaps under another shape
+  identity = 1 << 5,      // output 0 is input 0, value and shape
+  involution = 1 << 6,    // f(f(x)) = x
+  idempotent = 1 << 7,    // f(f(x)) = f(x)
+  constant = 1 << 8,      // its value is its attribute "value"
+  argument = 1 << 9,      // stands for a value that comes from outside the function
+  no_gradient = 1 << 10,  // not differentiable by nature (integer-valued, state handling...)
 };
 
 // One input or output, written "name: type": a dtype ("x: float32"), a type attribute ("x: T"), N of one type
@@ -35,8 +36,8 @@ enum class Trait : std::uint32_t {
 struct ArgDef {
   std::string name;
   DType dtype = DType::invalid;  // where it is fixed
-  std::string type_attr;         // "type" or "list(type)" attribute, else empty
-  std::string number_attr;       // "int" attribute with the length, else empty
+  std::string type_attr = {};    // "type" or "list(type)" attribute, else empty
+  std::string number_attr = {};  // "int" attribute with the length, else empty
   bool is_type_list = false;     // type_attr is a list(type)
   bool is_list() const { return is_type_list || !number_attr.empty(); }
 };
@@ -45,11 +46,11 @@ struct ArgDef {
 // "name: {'SAME', 'VALID'}" (a string out of these), each optionally followed by "= default".
 struct AttrDef {
   std::string name;
-  std::string type;
-  std::optional<Attr> default_value;
-  std::vector<DType> allowed_dtypes;         // any if empty
-  std::vector<std::string> allowed_strings;  // any if empty
-  std::optional<std::int64_t> minimum;       // of an int, or of a list's length
+  std::string type = {};
+  std::optional<Attr> default_value = {};
+  std::vector<DType> allowed_dtypes = {};         // any if empty
+  std::vector<std::string> allowed_strings = {};  // any if empty
+  std::optional<std::int64_t> minimum = {};       // of an int, or of a list's length
 };
 
 using ShapeRule = std::function<void(ShapeContext&)>;
@@ -62,13 +63,21 @@ class OpDef {
   explicit OpDef(std::string name) : name_(std::move(name)) {}
 
   template <class... Text>
-  OpDef& in(const Text&... args) { return (add_input(args), ..., *this); }
+  OpDef& in(const Text&... args) {
+    return (add_input(args), ..., *this);
+  }
   template <class... Text>
-  OpDef& out(const Text&... args) { return (add_output(args), ..., *this); }
+  OpDef& out(const Text&... args) {
+    return (add_output(args), ..., *this);
+  }
   template <class... Text>
-  OpDef& attr(const Text&... attrs) { return (add_attr(attrs), ..., *this); }
+  OpDef& attr(const Text&... attrs) {
+    return (add_attr(attrs), ..., *this);
+  }
   template <class... Traits>
-  OpDef& traits(Traits... traits) { return ((traits_ |= std::uint32_t(traits)), ..., *this); }
+  OpDef& traits(Traits... traits) {
+    return ((traits_ |= std::uint32_t(traits)), ..., *this);
+  }
   OpDef& shape(ShapeRule rule) { return shape_rule_ = std::move(rule), *this; }
   OpDef& doc(std::string text) { return doc_ = std::move(text), *this; }
 
@@ -94,7 +103,8 @@ class OpDef {
   std::string doc_;
 };
 
-// The value of a small int32/int64 tensor (rank 0 or 1) as far as it is known: an element may be kUnknownValue.
+// The value of a small int32/int64 tensor (rank 0 or 1) as far as it is known: an element may be
+// kUnknownValue.
 using PartialInts = std::vector<std::int64_t>;
 inline constexpr std::int64_t kUnknownValue = INT64_MIN;
 inline constexpr std::int64_t kMaxPartialInts = 256;
@@ -113,7 +123,8 @@ class ShapeContext {
   int num_outputs() const { return int(outputs_.size()); }
   const Shape& input(int i) const { return inputs_.at(i); }
   DType input_dtype(int i) const;
-  // Attributes: attr<std::int64_t>("axis"), attr<std::vector<std::int64_t>>("strides"), attr<std::string>("padding").
+  // Attributes: attr<std::int64_t>("axis"), attr<std::vector<std::int64_t>>("strides"),
+  // attr<std::string>("padding").
   template <class T>
   const T& attr(std::string_view name) const;
 
@@ -150,11 +161,11 @@ class ShapeContext {
 };
 
 // Shape rules that many operations share. Families have their own beside their definitions.
-void scalar_shape(ShapeContext& c);            // every output is a scalar
-void same_shape(ShapeContext& c);              // output 0 has input 0's shape
-void merged_shape(ShapeContext& c);            // output 0 has the shape that all inputs must share
-void broadcast_shape(ShapeContext& c);         // output 0 is inputs 0 and 1 broadcast
-void unknown_shape(ShapeContext& c);           // depends on data
+void scalar_shape(ShapeContext& c);     // every output is a scalar
+void same_shape(ShapeContext& c);       // output 0 has input 0's shape
+void merged_shape(ShapeContext& c);     // output 0 has the shape that all inputs must share
+void broadcast_shape(ShapeContext& c);  // output 0 is inputs 0 and 1 broadcast
+void unknown_shape(ShapeContext& c);    // depends on data
 void no_outputs(ShapeContext& c);
 
 }  // namespace headrace

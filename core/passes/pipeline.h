@@ -20,8 +20,10 @@ struct Pass {
 
 std::span<const Pass> pipeline();
 
-// Specialises shapes, then runs the passes that are not disabled. With `verify_each`, the verifier runs after each.
-void run_passes(Function& function, std::span<const std::string> disabled, bool verify_each, Resources& resources);
+// Specialises shapes, then runs the passes that are not disabled. With `verify_each`, the verifier runs after
+// each.
+void run_passes(Function& function, std::span<const std::string> disabled, bool verify_each,
+                Resources& resources);
 
 // Infers every node again, in order, from the shapes of the arguments.
 void infer_all(Function& function);

@@ -1,5 +1,5 @@
-// Plans: a function specialised on the shapes of its arguments, cut where shapes depend on data, partitioned over
-// devices, and compiled. See core/README.md for the journey.
+// Plans: a function specialised on the shapes of its arguments, cut where shapes depend on data, partitioned
+// over devices, and compiled. See core/README.md for the journey.
 #pragma once
 
 #include <list>
@@ -63,7 +63,8 @@ class Plan {
 class PlanCache : public Callee {
  public:
   // `value_arguments` are the arguments whose values, not only shapes, decide about shapes.
-  PlanCache(std::unique_ptr<Function> function, std::vector<int> value_arguments, PlanEnvironment& environment);
+  PlanCache(std::unique_ptr<Function> function, std::vector<int> value_arguments,
+            PlanEnvironment& environment);
   ~PlanCache() override;
 
   void run(Step& step, std::span<const Tensor> arguments, std::span<Tensor> results);

@@ -1,5 +1,5 @@
-// A device: one class with four verbs (allocate, copy in, copy out, compile). Found by type name; a C++ or a Python
-// class registers a factory, and adding one edits nothing.
+// A device: one class with four verbs (allocate, copy in, copy out, compile). Found by type name; a C++ or a
+// Python class registers a factory, and adding one edits nothing.
 #pragma once
 
 #include <functional>
@@ -18,8 +18,8 @@ namespace headrace {
 class Executable {
  public:
   virtual ~Executable() = default;
-  // `arguments` and `results` are tensors of the device. A result that arrives holding a unique buffer of the right
-  // dtype and size is written in place; others are allocated.
+  // `arguments` and `results` are tensors of the device. A result that arrives holding a unique buffer of the
+  // right dtype and size is written in place; others are allocated.
   virtual void run(Step& step, std::span<const Tensor> arguments, std::span<Tensor> results) = 0;
   // What it does, for people and tests: one line a step.
   virtual std::string describe() const = 0;
@@ -39,17 +39,19 @@ class Device {
   virtual bool supports(const Node& node) const = 0;
 
   virtual Tensor allocate(DType dtype, const Shape& shape) = 0;
-  virtual Tensor copy_in(const Tensor& host) = 0;    // host memory -> device
-  virtual Tensor copy_out(const Tensor& device) = 0; // device -> host memory
+  virtual Tensor copy_in(const Tensor& host) = 0;     // host memory -> device
+  virtual Tensor copy_out(const Tensor& device) = 0;  // device -> host memory
   // All argument shapes are full; `environment` gives kernels state and callees and outlives the executable.
-  virtual std::unique_ptr<Executable> compile(const Function& function, PrepareContext::Environment& environment,
+  virtual std::unique_ptr<Executable> compile(const Function& function,
+                                              PrepareContext::Environment& environment,
                                               const CompileOptions& options) = 0;
 };
 
 // Makes device number `index` of its type.
 using DeviceFactory = std::function<std::unique_ptr<Device>(int index)>;
 // `count` says how many there are, now. `on_request` devices are made only for sessions that name their type.
-void add_device_type(std::string type, DeviceFactory factory, std::function<int()> count, bool on_request = false);
+void add_device_type(std::string type, DeviceFactory factory, std::function<int()> count,
+                     bool on_request = false);
 struct DeviceType {
   std::string type;
   DeviceFactory factory;

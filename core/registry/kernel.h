@@ -1,6 +1,6 @@
 // Kernels: what computes a node on the CPU. A kernel *prepares* once for a node and its full shapes, deciding
-// everything that can be decided (library primitive, strides, layout, scratch), then *runs* any number of times,
-// possibly in several steps at once, so run() must not change the kernel.
+// everything that can be decided (library primitive, strides, layout, scratch), then *runs* any number of
+// times, possibly in several steps at once, so run() must not change the kernel.
 //
 // Each family registers its kernels where they stand, in core/kernels/<family>.cc:
 //
@@ -12,7 +12,8 @@
 //       made = kernel([n](RunContext& r) {
 //         const T* x = r.input<T>(0);
 //         T* y = r.output<T>(0);
-//         parallel_for(n, 0.3, [&](auto begin, auto end) { for (auto i = begin; i < end; ++i) y[i] = -x[i]; });
+//         parallel_for(n, 0.3, [&](auto begin, auto end) { for (auto i = begin; i < end; ++i) y[i] = -x[i];
+//         });
 //       });
 //     });
 //     return made;  // nullptr: this kernel does not do that dtype; the next one registered is asked
@@ -34,8 +35,8 @@
 
 namespace headrace {
 
-// One value during a run. `held` keeps memory alive that is not the plan's own: feeds, snapshots, constants and
-// tensors that a kernel made itself.
+// One value during a run. `held` keeps memory alive that is not the plan's own: feeds, snapshots, constants
+// and tensors that a kernel made itself.
 struct Slot {
   void* data = nullptr;
   Tensor held;
@@ -49,9 +50,14 @@ struct ValueType {
 // What run() sees: raw memory. The shapes are those that prepare() saw.
 class RunContext {
  public:
-  RunContext(Slot* slots, std::span<const int> inputs, std::span<const int> outputs, std::span<const ValueType> input_types,
-             void* scratch, Step& step)
-      : slots_(slots), inputs_(inputs), outputs_(outputs), input_types_(input_types), scratch_(scratch), step_(step) {}
+  RunContext(Slot* slots, std::span<const int> inputs, std::span<const int> outputs,
+             std::span<const ValueType> input_types, void* scratch, Step& step)
+      : slots_(slots),
+        inputs_(inputs),
+        outputs_(outputs),
+        input_types_(input_types),
+        scratch_(scratch),
+        step_(step) {}
 
   template <class T>
   const T* input(int i) const {
@@ -61,7 +67,8 @@ class RunContext {
   T* output(int i) {
     return static_cast<T*>(slots_[outputs_[i]].data);
   }
-  // Input i as a tensor that may be kept beyond the step: shared if it is not the plan's own memory, else copied.
+  // Input i as a tensor that may be kept beyond the step: shared if it is not the plan's own memory, else
+  // copied.
   Tensor input_tensor(int i) const;
   // The resource that a handle input refers to; InvalidArgument if it is not a T.
   template <class T>
@@ -113,7 +120,8 @@ std::unique_ptr<Kernel> kernel(F run) {
 // For nodes whose outputs are all aliases or fixed: the executor skips it.
 std::unique_ptr<Kernel> nothing_to_run();
 
-// A function of the graph made ready to be called from a kernel (the body of a loop, the branch of a condition).
+// A function of the graph made ready to be called from a kernel (the body of a loop, the branch of a
+// condition).
 class Callee {
  public:
   virtual ~Callee() = default;
@@ -144,8 +152,8 @@ class PrepareContext {
   const T& attr(std::string_view name) const {
     return node_.attr<T>(name);
   }
-  // The value of input i if it is known now, else nullptr. An input whose value the shape rule needed to complete
-  // the output shapes is always known.
+  // The value of input i if it is known now, else nullptr. An input whose value the shape rule needed to
+  // complete the output shapes is always known.
   const Tensor* constant(int i) const { return constants_.at(i); }
   std::optional<std::vector<std::int64_t>> constant_ints(int i) const;
 
@@ -157,11 +165,11 @@ class PrepareContext {
   // Declarations. Without any, every output gets memory of its own in the plan's arena.
   // Output is input's memory (under its own shape); run() does not write it.
   void alias(int output, int input) { alias_.at(output) = input; }
-  // run() may write the output over the input, of the same byte size, if nobody else reads that any more: element i
-  // of the input is not read after element i of the output has been written.
+  // run() may write the output over the input, of the same byte size, if nobody else reads that any more:
+  // element i of the input is not read after element i of the output has been written.
   void in_place(int output, int input) { in_place_.at(output).push_back(input); }
-  // run() makes the tensor itself and hands it over with set_output. Needed for strings, resources and variants, for
-  // shapes that depend on data, and useful for snapshots.
+  // run() makes the tensor itself and hands it over with set_output. Needed for strings, resources and
+  // variants, for shapes that depend on data, and useful for snapshots.
   void own_output(int output) { own_.at(output) = true; }
   // The output is this tensor in every run.
   void fixed_output(int output, Tensor value) { fixed_.at(output) = std::move(value); }
@@ -186,8 +194,8 @@ class PrepareContext {
   std::size_t scratch_bytes_ = 0;
 };
 
-// Makes a kernel for the node, or nullptr if it does not do that (a dtype, an attribute): the next one is asked.
-// Throws for what no kernel could do (an axis out of range).
+// Makes a kernel for the node, or nullptr if it does not do that (a dtype, an attribute): the next one is
+// asked. Throws for what no kernel could do (an axis out of range).
 using Prepare = std::function<std::unique_ptr<Kernel>(PrepareContext&)>;
 
 // Kernels of an operation are asked in this order, those of one rank in order of registration.
@@ -202,8 +210,8 @@ std::unique_ptr<Kernel> prepare(PrepareContext& context);
 // Runs one node once, outside any plan: for constant folding and tests. All inputs must be given.
 std::vector<Tensor> evaluate(const Node& node, std::span<const Tensor> inputs, Resources& resources);
 
-#define HEADRACE_KERNELS(FAMILY)                                                      \
-  static void register_##FAMILY##_kernels();                                          \
+#define HEADRACE_KERNELS(FAMILY)                                                        \
+  static void register_##FAMILY##_kernels();                                            \
   static const ::headrace::Registration FAMILY##_kernels(&register_##FAMILY##_kernels); \
   static void register_##FAMILY##_kernels()
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/graph/op_def.h"
+#include "core/graph/graph.h"
 
 namespace headrace {
 
@@ -24,13 +24,16 @@ std::vector<const OpDef*> all_ops();  // by name
 // ", did you mean 'Relu' or 'Relu6'?" for the candidates nearest to `name`, or "" if none is near.
 std::string did_you_mean(std::string_view name, std::span<const std::string> candidates);
 
+// A Const node holding `value`, for rewrites.
+Node& add_constant(Graph& graph, std::string name, Tensor value);
+
 struct Registration {
   explicit Registration(void (*run)()) { run(); }
 };
 
-#define HEADRACE_OPS(FAMILY)                                                    \
-  static void define_##FAMILY##_ops();                                          \
-  static const ::headrace::Registration FAMILY##_ops(&define_##FAMILY##_ops);   \
+#define HEADRACE_OPS(FAMILY)                                                  \
+  static void define_##FAMILY##_ops();                                        \
+  static const ::headrace::Registration FAMILY##_ops(&define_##FAMILY##_ops); \
   static void define_##FAMILY##_ops()
 
 }  // namespace headrace

@@ -1,6 +1,8 @@
-// State that outlives a step, held by name in containers and shared by all steps of all sessions that name it.
+// State that outlives a step, held by name in containers and shared by all steps of all sessions that name
+// it.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,12 +20,14 @@ namespace headrace {
 // The name "" is the default container. Safe to use from any thread.
 class Resources {
  public:
-  // The resource of this name, made by `make` if there is none. InvalidArgument if there is one of another type.
+  // The resource of this name, made by `make` if there is none. InvalidArgument if there is one of another
+  // type.
   template <class T, class Make>
   std::shared_ptr<T> find_or_create(std::string_view container, std::string_view name, Make&& make) {
     ResourceRef found = find_or_create_any(container, name, [&]() -> ResourceRef { return make(); });
     auto typed = std::dynamic_pointer_cast<T>(found);
-    require(typed != nullptr, "resource '", name, "' is ", found->describe(), ", not what this operation expects");
+    require(typed != nullptr, "resource '", name, "' is ", found->describe(),
+            ", not what this operation expects");
     return typed;
   }
   ResourceRef find(std::string_view container, std::string_view name) const;  // nullptr if there is none
@@ -56,7 +60,8 @@ class Variable : public Resource {
   // changed in place. FailedPrecondition if there is no value yet.
   void update(const std::function<void(Tensor& value)>& f);
   // The same for several variables at once (a parameter and its slots), locked in address order.
-  static void update(std::span<Variable* const> variables, const std::function<void(std::span<Tensor> values)>& f);
+  static void update(std::span<Variable* const> variables,
+                     const std::function<void(std::span<Tensor> values)>& f);
   void clear();  // uninitialised again
 
  private:

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/tensor.h"
@@ -22,7 +23,8 @@ class Cancellation {
   // Cancelled by whom and why: the error that check() throws.
   void cancel(Code code, std::string why);
   void check() const;  // throws Cancelled, DeadlineExceeded... once cancelled
-  // Registers a call to make on cancellation; makes it at once if that has happened. Returns a token to unregister.
+  // Registers a call to make on cancellation; makes it at once if that has happened. Returns a token to
+  // unregister.
   std::int64_t on_cancel(std::function<void()> wake);
   // After this returns, the call is not running and will not run.
   void forget(std::int64_t token);

@@ -14,9 +14,9 @@ namespace headrace {
 
 struct SessionOptions {
   PlanOptions plan;
-  int intra_op_threads = 0;              // 0: the default of base/parallel.h
-  std::string target;                    // sessions of one non-empty target share their state
-  std::vector<std::string> device_types; // made besides those that always are (the null device)
+  int intra_op_threads = 0;               // 0: the default of base/parallel.h
+  std::string target;                     // sessions of one non-empty target share their state
+  std::vector<std::string> device_types;  // made besides those that always are (the null device)
 };
 
 struct RunOptions {
@@ -38,7 +38,8 @@ class Callable {
 
  private:
   friend class Session;
-  Callable(Session& session, std::vector<Output> fed, std::vector<Output> fetched, std::span<Node* const> targets);
+  Callable(Session& session, std::vector<Output> fed, std::vector<Output> fetched,
+           std::span<Node* const> targets);
   Session& session_;
   std::vector<Output> fed_;
   std::size_t num_results_;
@@ -51,7 +52,8 @@ class Session {
   ~Session();  // waits for running steps
 
   // The callable of a signature: made once, then found.
-  std::shared_ptr<Callable> callable(std::vector<Output> fed, std::vector<Output> fetched, std::vector<Node*> targets);
+  std::shared_ptr<Callable> callable(std::vector<Output> fed, std::vector<Output> fetched,
+                                     std::vector<Node*> targets);
   std::vector<Tensor> run(std::vector<std::pair<Output, Tensor>> feeds, std::vector<Output> fetches,
                           std::vector<Node*> targets = {}, const RunOptions& options = {});
   // Cancels running steps and refuses new ones.
@@ -61,12 +63,14 @@ class Session {
   Graph& graph() { return *graph_; }
   Resources& resources() { return *resources_; }
   std::span<const std::unique_ptr<Device>> devices() const { return devices_; }
-  // Forgets the state (variables...) of these containers, all if none are named, in every session of `target`.
+  // Forgets the state (variables...) of these containers, all if none are named, in every session of
+  // `target`.
   static void reset(const std::string& target, std::span<const std::string> containers);
 
  private:
   friend class Callable;
-  void execute(PlanCache& plans, std::span<const Tensor> feeds, std::span<Tensor> results, const RunOptions& options);
+  void execute(PlanCache& plans, std::span<const Tensor> feeds, std::span<Tensor> results,
+               const RunOptions& options);
 
   std::shared_ptr<Graph> graph_;
   SessionOptions options_;
