@@ -46,6 +46,10 @@ BufferRef BufferRef::adopt(void* data, std::size_t bytes, std::function<void()> 
   return BufferRef(new Buffer(data, bytes, std::move(release)));
 }
 
+BufferRef BufferRef::borrow(void* data, std::size_t bytes, std::function<void()> release) {
+  return BufferRef(new Buffer(data, bytes, std::move(release), /*borrowed=*/true));
+}
+
 Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) {
   size_ = shape_.size();
   require(size_ != kUnknown, "a tensor cannot have the partly known shape ", shape_);

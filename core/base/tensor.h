@@ -41,11 +41,13 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   void* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
+  // The caller's memory, lent for a step: never written, and copied by who keeps it beyond the step.
+  bool borrowed() const { return borrowed_; }
 
  private:
   friend class BufferRef;
-  Buffer(void* data, std::size_t bytes, std::function<void()> release)
-      : data_(data), bytes_(bytes), release_(std::move(release)) {}
+  Buffer(void* data, std::size_t bytes, std::function<void()> release, bool borrowed = false)
+      : data_(data), bytes_(bytes), release_(std::move(release)), borrowed_(borrowed) {}
   ~Buffer() {
     if (release_) release_();
   }
@@ -53,6 +55,7 @@ class Buffer {
   void* data_;
   std::size_t bytes_;
   std::function<void()> release_;
+  bool borrowed_;
 };
 
 // A reference to a Buffer. `unique` is an acquire: if it says true, all that other holders did is visible.
@@ -63,6 +66,8 @@ class BufferRef {
   static BufferRef allocate(std::size_t bytes);
   // Memory that somebody else owns until `release` is called, which may happen on any thread.
   static BufferRef adopt(void* data, std::size_t bytes, std::function<void()> release);
+  // The same for memory that its owner may read and change after the step (see Buffer::borrowed).
+  static BufferRef borrow(void* data, std::size_t bytes, std::function<void()> release);
 
   BufferRef(const BufferRef& other) : buffer_(other.buffer_) {
     if (buffer_) buffer_->references_.fetch_add(1, std::memory_order_relaxed);
@@ -77,7 +82,9 @@ class BufferRef {
   }
   explicit operator bool() const { return buffer_ != nullptr; }
   Buffer* operator->() const { return buffer_; }
-  bool unique() const { return buffer_ && buffer_->references_.load(std::memory_order_acquire) == 1; }
+  bool unique() const {
+    return buffer_ && !buffer_->borrowed() && buffer_->references_.load(std::memory_order_acquire) == 1;
+  }
 
  private:
   explicit BufferRef(Buffer* buffer) : buffer_(buffer) {}

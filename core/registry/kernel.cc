@@ -21,7 +21,8 @@ std::map<std::string, std::vector<Entry>, std::less<>>& kernels() {
 Tensor RunContext::input_tensor(int i) const {
   const Slot& slot = slots_[inputs_[i]];
   const ValueType& type = input_types_[i];
-  if (slot.held) return slot.held.shape() == type.shape ? slot.held : slot.held.reshaped(type.shape);
+  if (slot.held && !slot.held.buffer()->borrowed())
+    return slot.held.shape() == type.shape ? slot.held : slot.held.reshaped(type.shape);
   Tensor copied(type.dtype, type.shape);
   copy_elements(type.dtype, slot.data, copied.raw(), copied.size());
   return copied;
