@@ -1,0 +1,81 @@
+// Products of matrices and of batches of them.
+#include "core/graph/graph.h"
+#include "core/registry/ops.h"
+
+namespace headrace {
+namespace {
+
+using enum Trait;
+
+// The two matrix dimensions of input i as the product sees them.
+struct Matrix {
+  std::int64_t rows, columns;
+};
+Matrix matrix(const Shape& shape, bool transposed) {
+  return transposed ? Matrix{shape[-1], shape[-2]} : Matrix{shape[-2], shape[-1]};
+}
+
+void check_inner(const ShapeContext& c, std::int64_t a, std::int64_t b, bool transpose_a, bool transpose_b) {
+  require(a == kUnknown || b == kUnknown || a == b,
+          "inner dimensions differ: ", c.node().op().inputs()[0].name, " is ", c.input(0),
+          transpose_a ? " transposed" : "", ", ", c.node().op().inputs()[1].name, " is ", c.input(1),
+          transpose_b ? " transposed" : "", "; transpose one, or pass matching shapes");
+}
+
+void matmul_shape(ShapeContext& c) {
+  const bool ta = c.attr<bool>("transpose_a"), tb = c.attr<bool>("transpose_b");
+  const Matrix a = matrix(c.with_rank(0, 2), ta), b = matrix(c.with_rank(1, 2), tb);
+  check_inner(c, a.columns, b.rows, ta, tb);
+  c.output(0, Shape{a.rows, b.columns});
+}
+
+void batch_matmul_shape(ShapeContext& c) {
+  const bool adj_x = c.attr<bool>("adj_x"), adj_y = c.attr<bool>("adj_y");
+  const Shape x = c.with_rank_at_least(0, 2), y = c.with_rank_at_least(1, 2);
+  if (!x.has_rank() || !y.has_rank()) {
+    // Equal ranks are asked for, so one known rank tells the other's.
+    return c.output(0, x.merge(y).has_rank() ? Shape::unknown_of_rank(x.merge(y).rank()) : Shape::unknown());
+  }
+  require(x.rank() == y.rank() && x.slice(0, -2).compatible_with(y.slice(0, -2)),
+          "batch dimensions differ: x is ", x, ", y is ", y,
+          "; reshape one, or use BatchMatMulV2, which broadcasts");
+  const Matrix a = matrix(x, adj_x), b = matrix(y, adj_y);
+  check_inner(c, a.columns, b.rows, adj_x, adj_y);
+  c.output(0, x.slice(0, -2).merge(y.slice(0, -2)).concat(Shape{a.rows, b.columns}));
+}
+
+void batch_matmul_v2_shape(ShapeContext& c) {
+  const bool adj_x = c.attr<bool>("adj_x"), adj_y = c.attr<bool>("adj_y");
+  const Shape x = c.with_rank_at_least(0, 2), y = c.with_rank_at_least(1, 2);
+  if (!x.has_rank() || !y.has_rank()) return c.output(0, Shape::unknown());
+  const Matrix a = matrix(x, adj_x), b = matrix(y, adj_y);
+  check_inner(c, a.columns, b.rows, adj_x, adj_y);
+  c.output(0, broadcast(x.slice(0, -2), y.slice(0, -2)).concat(Shape{a.rows, b.columns}));
+}
+
+HEADRACE_OPS(matmul) {
+  const auto types = "T: {bfloat16, float16, float32, float64, int32, int64, complex64, complex128}";
+  op("MatMul")
+      .in("a: T", "b: T")
+      .out("product: T")
+      .attr("transpose_a: bool = false", "transpose_b: bool = false", types)
+      .shape(matmul_shape)
+      .doc("Multiplies two matrices, each transposed first if asked for.");
+  op("BatchMatMul")
+      .in("x: T", "y: T")
+      .out("output: T")
+      .attr(types, "adj_x: bool = false", "adj_y: bool = false")
+      .shape(batch_matmul_shape)
+      .doc(
+          "Multiplies the matrices of two batches of the same shape, each conjugate-transposed first if "
+          "asked for.");
+  op("BatchMatMulV2")
+      .in("x: T", "y: T")
+      .out("output: T")
+      .attr(types, "adj_x: bool = false", "adj_y: bool = false")
+      .shape(batch_matmul_v2_shape)
+      .doc("Multiplies the matrices of two batches whose batch dimensions broadcast.");
+}
+
+}  // namespace
+}  // namespace headrace
