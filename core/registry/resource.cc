@@ -69,6 +69,12 @@ void Variable::assign(Tensor value) {
   value_ = std::move(value);
 }
 
+void Variable::store(const Shape& shape, const void* elements) {
+  std::lock_guard lock(mutex_);
+  if (!value_ || !value_.unique() || value_.shape() != shape) value_ = Tensor(dtype_, shape);
+  copy_elements(dtype_, elements, value_.raw(), value_.size());
+}
+
 void Variable::clear() {
   std::lock_guard lock(mutex_);
   value_ = Tensor();

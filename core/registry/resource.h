@@ -56,6 +56,8 @@ class Variable : public Resource {
   // The value now; it never changes under the holder. FailedPrecondition if there is none yet.
   Tensor read() const;
   void assign(Tensor value);
+  // Assigns a copy of `elements`, written over the old value where nobody else holds that.
+  void store(const Shape& shape, const void* elements);
   // Calls f(value) under the lock with a tensor that nobody else holds (copied first if somebody does), to be
   // changed in place. FailedPrecondition if there is no value yet.
   void update(const std::function<void(Tensor& value)>& f);
