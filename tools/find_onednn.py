@@ -13,5 +13,5 @@ def locate(package: str, ending: str) -> str:
 
 
 header = locate("onednn-devel-cpu-gomp", "include/dnnl.h")
-library = locate("onednn-cpu-gomp", "lib/libdnnl.so.3")
+library = locate("onednn-cpu-gomp", "libdnnl.so.3")
 print(header.removesuffix("/dnnl.h") + ";" + library, end="")
