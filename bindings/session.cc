@@ -52,7 +52,9 @@ nb::tuple event_to_python(const TraceEvent& e) {
 nb::list run(CallableHandle& self, nb::handle feeds, std::int64_t timeout_ms, nb::handle trace_into) {
   const std::vector<Tensor> tensors = borrow_all(feeds);
   Trace trace;
-  RunOptions options{.timeout_ms = timeout_ms, .trace = trace_into.is_none() ? nullptr : &trace};
+  RunOptions options;
+  options.timeout_ms = timeout_ms;
+  if (!trace_into.is_none()) options.trace = &trace;
   options.interrupted = interrupt_check();
   std::vector<Tensor> results;
   try {
