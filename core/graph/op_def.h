@@ -78,6 +78,8 @@ class OpDef {
   OpDef& traits(Traits... traits) {
     return ((traits_ |= std::uint32_t(traits)), ..., *this);
   }
+  // f(x, e) = x, and f(e, x) = x too if it is commutative: 0 for a sum, 1 for a product or a quotient.
+  OpDef& neutral(double element) { return neutral_ = element, *this; }
   OpDef& shape(ShapeRule rule) { return shape_rule_ = std::move(rule), *this; }
   OpDef& doc(std::string text) { return doc_ = std::move(text), *this; }
 
@@ -87,6 +89,7 @@ class OpDef {
   std::span<const AttrDef> attrs() const { return attrs_; }
   const AttrDef* find_attr(std::string_view name) const;
   bool has(Trait trait) const { return traits_ & std::uint32_t(trait); }
+  std::optional<double> neutral() const { return neutral_; }
   const ShapeRule& shape_rule() const { return shape_rule_; }
   const std::string& doc() const { return doc_; }
 
@@ -99,6 +102,7 @@ class OpDef {
   std::vector<ArgDef> inputs_, outputs_;
   std::vector<AttrDef> attrs_;
   std::uint32_t traits_ = 0;
+  std::optional<double> neutral_;
   ShapeRule shape_rule_;
   std::string doc_;
 };

@@ -29,5 +29,15 @@ void run_passes(Function& function, std::span<const std::string> disabled, bool 
 void infer_all(Function& function);
 // Removes what neither results nor targets need.
 void prune(Function& function);
+// Every use of `from`, as an input or as a result, becomes one of `to`.
+void substitute(Function& function, Output from, Output to);
+// Everything that reads, awaits or returns `from` does so with `to`, which has at least as many outputs.
+void substitute(Function& function, Node& from, Node& to);
+
+// The passes, each in the file of its name.
+bool fold_constants(Function& function, Resources& resources);
+bool remove_identities(Function& function, Resources& resources);
+bool simplify_algebra(Function& function, Resources& resources);
+bool merge_common_subexpressions(Function& function, Resources& resources);
 
 }  // namespace headrace

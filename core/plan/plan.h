@@ -2,13 +2,12 @@
 // over devices, and compiled. See core/README.md for the journey.
 #pragma once
 
-#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "core/passes/pipeline.h"
@@ -16,47 +15,49 @@
 
 namespace headrace {
 
+class PlanCache;
+
 struct PlanOptions {
   std::vector<std::string> disabled_passes;  // names of passes/pipeline.h
   bool allow_soft_placement = true;          // fall back to the CPU where a device lacks an operation
-  bool log_placement = false;                // keep "node: device" lines in Plan::placement
   bool verify = false;                       // run the verifier between passes
   std::size_t cache_size = 64;               // specialisations kept for one function
   CompileOptions compile = {};
 };
 
-// What planning and running need from their session. Outlives every plan.
-struct PlanEnvironment {
-  std::vector<Device*> devices;  // [0] is the CPU
-  PlanOptions options;
-  Resources& resources;
-};
-
-class PlanCache;
+class PlanEnvironment;
 
 // One specialisation.
 class Plan {
  public:
-  // Runs everything and fills results, which are host tensors.
-  void run(Step& step, std::span<const Tensor> arguments, std::span<Tensor> results) const;
+  // Runs everything and fills results, which are host tensors. Consumes the arguments.
+  void run(Step& step, std::span<Tensor> arguments, std::span<Tensor> results) const;
+  // One line a step: what runs where, what is sent between devices, what waits for data.
   std::string describe() const;
-  std::string placement;  // if asked for
 
  private:
   friend class Planner;
-  // A piece on one device. Indices are into the values of the run.
+  // A piece on one device. The numbers are positions among the values of a run.
   struct Segment {
     Device* device;
     std::unique_ptr<Executable> executable;
     std::vector<int> inputs, outputs;
   };
-  // values: [arguments..., whatever segments and the rest produce]
-  std::vector<Segment> segments_;
+  // One tensor that crosses devices: Send copies it out of one, Recv into the other.
+  struct Transfer {
+    Device *from, *to;
+    int sent, received;
+    std::string tensor;
+  };
+  // Values are [arguments..., what segments, transfers and the rest produce]. steps_ is in the order of
+  // execution.
+  std::vector<std::variant<Segment, Transfer>> steps_;
   int num_values_ = 0;
-  std::vector<int> results_;  // where each result is among the values
-  // What can only be specialised once this much has run.
+  std::vector<int> results_;
+  // What can only be specialised once the steps have run, because shapes depend on their outcome.
   std::unique_ptr<PlanCache> rest_;
   std::vector<int> rest_inputs_, rest_outputs_;
+  bool direct_ = false;  // one segment takes the arguments and gives the results as they are
 };
 
 // A function with its specialisations, bounded in number; the least recently used goes first.
@@ -67,23 +68,34 @@ class PlanCache : public Callee {
             PlanEnvironment& environment);
   ~PlanCache() override;
 
-  void run(Step& step, std::span<const Tensor> arguments, std::span<Tensor> results);
-  void call(Step& step, std::span<const Tensor> arguments, std::span<Tensor> results) override {
+  void run(Step& step, std::span<Tensor> arguments, std::span<Tensor> results);
+  void call(Step& step, std::span<Tensor> arguments, std::span<Tensor> results) override {
     run(step, arguments, results);
   }
   // The plan for arguments like these, made if need be.
   std::shared_ptr<const Plan> specialise(std::span<const Tensor> arguments);
+  const Function& function() const { return *function_; }
   std::size_t size() const;
   std::int64_t planned() const;  // how many specialisations were ever made
 
  private:
-  struct Key;
-  struct KeyHash;
   const std::unique_ptr<Function> function_;
   const std::vector<int> value_arguments_;
   PlanEnvironment& environment_;
   struct Entries;
   const std::unique_ptr<Entries> entries_;
+};
+
+// What planning and running need from their session. Outlives every plan.
+class PlanEnvironment {
+ public:
+  // devices[0] is the CPU.
+  PlanEnvironment(std::vector<Device*> devices, PlanOptions options, Resources& resources);
+  PlanEnvironment(const PlanEnvironment&) = delete;
+  const std::vector<Device*> devices;
+  const PlanOptions options;
+  Resources& resources;
+  PrepareContext::Environment kernels;  // callees are PlanCaches of this environment
 };
 
 }  // namespace headrace

@@ -18,9 +18,10 @@ namespace headrace {
 class Executable {
  public:
   virtual ~Executable() = default;
-  // `arguments` and `results` are tensors of the device. A result that arrives holding a unique buffer of the
+  // `arguments` and `results` are tensors of the device. Arguments are consumed: memory that nobody else
+  // holds may be freed or reused after its last reader. A result that arrives holding a unique buffer of the
   // right dtype and size is written in place; others are allocated.
-  virtual void run(Step& step, std::span<const Tensor> arguments, std::span<Tensor> results) = 0;
+  virtual void run(Step& step, std::span<Tensor> arguments, std::span<Tensor> results) = 0;
   // What it does, for people and tests: one line a step.
   virtual std::string describe() const = 0;
 };

@@ -125,8 +125,9 @@ std::unique_ptr<Kernel> nothing_to_run();
 class Callee {
  public:
   virtual ~Callee() = default;
-  // Results that arrive holding a unique buffer of the right size are written in place.
-  virtual void call(Step& step, std::span<const Tensor> arguments, std::span<Tensor> results) = 0;
+  // Arguments are consumed. Results that arrive holding a unique buffer of the right size are written in
+  // place.
+  virtual void call(Step& step, std::span<Tensor> arguments, std::span<Tensor> results) = 0;
 };
 
 // What prepare() sees and declares.

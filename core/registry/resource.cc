@@ -40,6 +40,15 @@ std::vector<std::array<std::string, 3>> Resources::list() const {
   return rows;
 }
 
+std::shared_ptr<Resources> shared_resources(const std::string& target) {
+  static std::mutex mutex;
+  static std::map<std::string, std::shared_ptr<Resources>> by_target;
+  std::lock_guard lock(mutex);
+  auto& shared = by_target[target];
+  if (!shared) shared = std::make_shared<Resources>();
+  return shared;
+}
+
 std::string Variable::describe() const {
   return "variable '" + name_ + "' of dtype " + std::string(name_of(dtype_));
 }

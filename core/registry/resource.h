@@ -44,6 +44,9 @@ class Resources {
   std::map<std::pair<std::string, std::string>, ResourceRef, std::less<>> entries_;
 };
 
+// The state that sessions with this (non-empty) target share for the life of the process.
+std::shared_ptr<Resources> shared_resources(const std::string& target);
+
 // A variable: a tensor that steps read as a snapshot and update under a lock.
 class Variable : public Resource {
  public:

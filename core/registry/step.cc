@@ -47,4 +47,11 @@ void Cancellation::forget(std::int64_t token) {
   idle_.wait(lock, [&] { return !calls_.contains(token); });
 }
 
+void Step::poll() {
+  if (deadline && std::chrono::steady_clock::now() > *deadline) {
+    cancellation.cancel(Code::deadline_exceeded, "the step ran past its timeout (RunOptions.timeout_in_ms)");
+  }
+  if (interrupted && interrupted()) cancellation.cancel(Code::cancelled, "the step was interrupted");
+}
+
 }  // namespace headrace

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,10 +69,11 @@ struct Step {
   Trace* trace = nullptr;
   // Called now and then on the thread that called run; returns true to interrupt (Ctrl-C). May be empty.
   std::function<bool()> interrupted;
-  int num_threads = 0;  // for data-parallel loops; 0 for the default
-  // Tensors on their way between devices, by channel (see plan/partition.h).
-  std::mutex rendezvous_mutex;
-  std::map<std::string, Tensor> rendezvous;
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+
+  // Cancels the step if the deadline has passed or the caller was interrupted. Only on the thread that called
+  // run.
+  void poll();
 };
 
 }  // namespace headrace

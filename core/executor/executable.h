@@ -1,0 +1,83 @@
+// A function made of prepared kernels, an arena and a schedule: what the CPU device compiles to.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/executor/lanes.h"
+#include "core/registry/device.h"
+
+namespace headrace {
+
+class CpuExecutable : public Executable {
+ public:
+  // Prepares every node of the function, whose argument shapes are full.
+  CpuExecutable(const Function& function, PrepareContext::Environment& environment,
+                const CompileOptions& options, ThreadCache& threads, std::string device);
+
+  void run(Step& step, std::span<Tensor> arguments, std::span<Tensor> results) override;
+  std::string describe() const override;
+  std::size_t arena_bytes() const { return arena_bytes_; }
+
+ private:
+  // Where a value lives during a run.
+  enum class Home {
+    arena,     // at `offset` in the arena
+    argument,  // handed in by the caller
+    fixed,     // the same tensor in every run
+    own,       // made by the kernel that computes it
+    result,    // memory that leaves with the results
+  };
+  struct Value {
+    Home home;
+    ValueType type;
+    std::size_t offset = 0;  // of arena
+    int index = -1;          // argument or result number
+    Tensor fixed;
+    int first = 0, last = 0;  // steps that write it first and read it last
+  };
+  struct Instruction {
+    std::unique_ptr<Kernel> kernel;
+    std::vector<int> inputs, outputs;  // values
+    std::vector<ValueType> input_types;
+    std::vector<int> releases;  // held values that nobody reads afterwards
+    std::size_t scratch_offset = 0;
+    bool blocking = false;
+    std::string node, op, source;  // for errors and traces
+    std::int64_t output_bytes = 0;
+    std::vector<int> successors;  // when lanes are used: who waits for this one
+    int predecessors = 0;
+  };
+  // The memory of one run; a few are kept between runs.
+  struct Frame {
+    std::vector<Slot> slots;
+    BufferRef arena;
+  };
+
+  class Builder;
+  class LaneRun;
+
+  std::unique_ptr<Frame> take_frame();
+  void give_back(std::unique_ptr<Frame> frame);
+  void execute(int position, Frame& frame, Step& step, int lane) const;
+  void run_in_order(Frame& frame, Step& step) const;
+  // Rethrows the exception being handled as an Error that names the node.
+  [[noreturn]] void rethrow_at(const Instruction& at) const;
+
+  std::vector<Value> values_;
+  std::vector<Instruction> instructions_;
+  std::vector<int> argument_values_;  // by argument; -1 if nobody reads it
+  std::vector<std::pair<int, ValueType>> result_values_;
+  std::vector<int> transient_values_;  // neither in the arena nor fixed: emptied after each run
+  std::size_t arena_bytes_ = 0;
+  int lanes_ = 1;
+  bool in_order_ = true;
+  ThreadCache& threads_;
+  const std::string device_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Frame>> idle_frames_;
+};
+
+}  // namespace headrace

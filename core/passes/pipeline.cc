@@ -1,0 +1,70 @@
+#include "core/passes/pipeline.h"
+
+#include <algorithm>
+#include <array>
+#include <unordered_set>
+
+namespace headrace {
+
+// Folding first, since it completes shapes that the others look at; merging last, on what is left.
+std::span<const Pass> pipeline() {
+  static constexpr std::array kPasses = {
+      Pass{"constant_folding", "computes what depends on constants only, once", fold_constants},
+      Pass{"identities", "removes nodes that only pass a value on", remove_identities},
+      Pass{"algebra", "removes additions of zero, products with one, double negations...", simplify_algebra},
+      Pass{"common_subexpressions", "computes the same thing once", merge_common_subexpressions},
+  };
+  return kPasses;
+}
+
+void run_passes(Function& function, std::span<const std::string> disabled, bool verify_each,
+                Resources& resources) {
+  infer_all(function);
+  if (verify_each) verify(function, "inference");
+  for (const Pass& pass : pipeline()) {
+    if (std::find(disabled.begin(), disabled.end(), pass.name) != disabled.end()) continue;
+    const bool changed = pass.run(function, resources);
+    if (changed) prune(function);
+    if (verify_each) verify(function, pass.name);
+  }
+}
+
+void infer_all(Function& function) {
+  for (Node* node : function.graph.topological_order()) {
+    if (!node->has(Trait::argument)) in_node(*node, [&] { infer_and_store(*node); });
+  }
+}
+
+void prune(Function& function) {
+  std::unordered_set<const Node*> needed;
+  std::vector<const Node*> open;
+  const auto need = [&](const Node* node) {
+    if (needed.insert(node).second) open.push_back(node);
+  };
+  for (const Node* argument : function.arguments) need(argument);
+  for (const Output& result : function.results) need(result.node);
+  for (const Node* target : function.targets) need(target);
+  while (!open.empty()) {
+    const Node* node = open.back();
+    open.pop_back();
+    for (const Output& input : node->inputs()) need(input.node);
+    for (const Node* before : node->control_inputs()) need(before);
+  }
+  const std::vector<Node*> order = function.graph.topological_order();
+  for (auto it = order.rbegin(); it != order.rend(); ++it) {
+    if (!needed.contains(*it)) function.graph.remove(**it);
+  }
+}
+
+void substitute(Function& function, Output from, Output to) {
+  function.graph.replace(from, to);
+  std::replace(function.results.begin(), function.results.end(), from, to);
+}
+
+void substitute(Function& function, Node& from, Node& to) {
+  for (int i = 0; i < from.num_outputs(); ++i) substitute(function, {&from, i}, {&to, i});
+  function.graph.redirect_controls(from, to);
+  std::replace(function.targets.begin(), function.targets.end(), &from, &to);
+}
+
+}  // namespace headrace
