@@ -24,6 +24,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from headrace import _core
 from headrace.framework import errors, raw
 from headrace.framework.dtypes import as_dtype
 from headrace.framework.graph import Graph, Tensor
@@ -144,7 +145,7 @@ def np_dtype(name: str) -> np.dtype:
 def _main_type_attr(record: OpRecord) -> str:
     if record.type_attr:
         return record.type_attr
-    types = [a.name for a in raw.definition(record.op).attrs if a.type == "type"]
+    types = [a.name for a in _core.op_def(record.op).attrs if a.type == "type"]
     return "T" if "T" in types else (types[0] if types else "")
 
 
@@ -163,7 +164,7 @@ def _array(value: Any, dtype: np.dtype | None) -> np.ndarray:
 
 def _cast(record: OpRecord, inputs: Sequence[Any], dtype: str | None) -> list[Any]:
     """The inputs as arrays (lists of arrays for list inputs, a Var for variables, None as it is)."""
-    args = raw.definition(record.op).inputs
+    args = _core.op_def(record.op).inputs
     if len(inputs) != len(args):
         raise ValueError(f"{record.op} has {len(args)} inputs, the case gives {len(inputs)}")
     main = _main_type_attr(record)
@@ -238,7 +239,7 @@ class Call:
         self.before: list[Any] = []
         self.variables: list[Tensor] = []
         main = _main_type_attr(record)
-        definition = raw.definition(record.op)
+        definition = _core.op_def(record.op)
         if main and dtype and not any(arg.type_attr == main for arg in definition.inputs):
             self.attrs.setdefault(main, as_dtype(dtype))
         with self.graph.as_default():
