@@ -1,6 +1,7 @@
 #include "core/plan/plan.h"
 
 #include <algorithm>
+#include <iostream>
 #include <list>
 #include <map>
 #include <unordered_map>
@@ -24,6 +25,7 @@ class Planner {
     prune(*function_);
     find_ready();
     placement_ = place(*function_, environment_.devices, environment_.options.allow_soft_placement);
+    if (environment_.options.log_placement) log_placement();
     const bool one_segment = std::all_of(order_.begin(), order_.end(), [&](const Node* node) {
       return ready_.contains(node) && placement_.at(node) == environment_.devices[0];
     });
@@ -73,6 +75,12 @@ class Planner {
         if (waits) continue;
       }
       ready_.insert(node);
+    }
+  }
+
+  void log_placement() const {
+    for (const Node* node : order_) {
+      std::cerr << node->name() << ": (" << node->op().name() << "): " << placement_.at(node)->name() << "\n";
     }
   }
 

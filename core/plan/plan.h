@@ -20,6 +20,7 @@ class PlanCache;
 struct PlanOptions {
   std::vector<std::string> disabled_passes;  // names of passes/pipeline.h
   bool allow_soft_placement = true;          // fall back to the CPU where a device lacks an operation
+  bool log_placement = false;                // print a line for every node placed, to standard error
   bool verify = false;                       // run the verifier between passes
   std::size_t cache_size = 64;               // specialisations kept for one function
   CompileOptions compile = {};
