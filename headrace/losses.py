@@ -1,0 +1,3 @@
+"""The namespace `losses`."""
+
+from headrace.ops.losses import *  # noqa: F403
