@@ -483,7 +483,6 @@ void lin_space_shape(ShapeContext& c) {
 HEADRACE_OPS(array) {
   using enum Trait;
 
-  op("NoOp").shape(no_outputs).doc("Does nothing; others wait for it, or it for them.");
   op("Const")
       .out("output: dtype")
       .attr("value: tensor", "dtype: type")
