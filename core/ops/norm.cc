@@ -29,7 +29,7 @@ void fused_batch_norm_shape(ShapeContext& c) {
   y.set_dim(DataFormat(c.attr<std::string>("data_format")).channel_axis(), channels);
   c.output(0, y);
   for (int i = 1; i <= 4; ++i) c.output(i, Shape{channels});
-  if (c.num_outputs() == 6) c.output(5, Shape{kUnknown});
+  if (c.num_outputs() == 6) c.output(5, Shape());  // nothing to save on a CPU
 }
 
 void fused_batch_norm_grad_shape(ShapeContext& c) {

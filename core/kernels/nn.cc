@@ -1,0 +1,443 @@
+// Activations, biases, softmax and its losses, and the best k.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "core/base/parallel.h"
+#include "core/kernels/channels.h"
+#include "core/registry/kernel.h"
+
+namespace headrace {
+namespace {
+
+// ---- activations: f(x) element by element, and derivatives from a gradient and what the forward pass saved
+
+// Without the attribute "alpha" (only the leaky unit has it) the parameter is unused.
+template <class F>
+std::unique_ptr<Kernel> prepare_activation(PrepareContext& c) {
+  const std::int64_t size = c.output_shape(0).size();
+  const float alpha = c.node().attr_or<float>("alpha", 0);
+  c.in_place(0, 0);
+  std::unique_ptr<Kernel> made;
+  visit(typename F::Elements{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    made = kernel([=](RunContext& r) {
+      const T* x = r.input<T>(0);
+      T* y = r.output<T>(0);
+      parallel_for(size, F::cost, [=](std::int64_t begin, std::int64_t end) {
+        for (auto i = begin; i < end; ++i) y[i] = T(F::value(C(x[i]), C(alpha)));
+      });
+    });
+  });
+  return made;
+}
+
+template <class F>
+std::unique_ptr<Kernel> prepare_activation_grad(PrepareContext& c) {
+  const std::int64_t size = c.output_shape(0).size();
+  const float alpha = c.node().attr_or<float>("alpha", 0);
+  c.in_place(0, 0);
+  c.in_place(0, 1);
+  std::unique_ptr<Kernel> made;
+  visit(typename F::Elements{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    made = kernel([=](RunContext& r) {
+      const T *g = r.input<T>(0), *saved = r.input<T>(1);
+      T* y = r.output<T>(0);
+      parallel_for(size, 0.3, [=](std::int64_t begin, std::int64_t end) {
+        for (auto i = begin; i < end; ++i) y[i] = T(F::derivative(C(g[i]), C(saved[i]), C(alpha)));
+      });
+    });
+  });
+  return made;
+}
+
+// `value(x, alpha)`, and `derivative(gradient, saved, alpha)`. Comparisons are such that NaN stays NaN.
+struct Relu {
+  using Elements = RealTypes;
+  static constexpr double cost = 0.2;
+  template <class T>
+  static T value(T x, T) {
+    return x < T(0) ? T(0) : x;
+  }
+  template <class T>
+  static T derivative(T g, T x, T) {
+    return x > T(0) ? g : T(0);
+  }
+};
+struct Relu6 {
+  using Elements = RealTypes;
+  static constexpr double cost = 0.2;
+  template <class T>
+  static T value(T x, T) {
+    return x < T(0) ? T(0) : x > T(6) ? T(6) : x;
+  }
+  template <class T>
+  static T derivative(T g, T x, T) {
+    return x > T(0) && x < T(6) ? g : T(0);
+  }
+};
+struct LeakyRelu {
+  using Elements = FloatTypes;
+  static constexpr double cost = 0.2;
+  template <class T>
+  static T value(T x, T alpha) {
+    return x > T(0) ? x : x * alpha;
+  }
+  template <class T>
+  static T derivative(T g, T x, T alpha) {
+    return x > T(0) ? g : g * alpha;
+  }
+};
+struct Elu {
+  using Elements = FloatTypes;
+  static constexpr double cost = 4;
+  template <class T>
+  static T value(T x, T) {
+    return x < T(0) ? std::expm1(x) : x;
+  }
+  template <class T>
+  static T derivative(T g, T y, T) {
+    return y < T(0) ? g * (y + T(1)) : g;
+  }
+};
+// Klambauer et al., Self-Normalizing Neural Networks, 2017.
+struct Selu {
+  using Elements = FloatTypes;
+  static constexpr double cost = 4;
+  static constexpr double scale = 1.0507009873554804934193349852946;
+  static constexpr double scaled_alpha = scale * 1.6732632423543772848170429916717;
+  template <class T>
+  static T value(T x, T) {
+    return x < T(0) ? T(scaled_alpha) * std::expm1(x) : T(scale) * x;
+  }
+  template <class T>
+  static T derivative(T g, T y, T) {
+    return y < T(0) ? g * (y + T(scaled_alpha)) : g * T(scale);
+  }
+};
+struct Softplus {
+  using Elements = FloatTypes;
+  static constexpr double cost = 10;
+  template <class T>
+  static T value(T x, T) {
+    // log(1 + e^x) = x + log(1 + e^-x): the exponential must not overflow.
+    return (x > T(0) ? x : x == x ? T(0) : x) + std::log1p(std::exp(-std::abs(x)));
+  }
+  template <class T>
+  static T derivative(T g, T x, T) {
+    return g / (T(1) + std::exp(-x));
+  }
+};
+struct Softsign {
+  using Elements = FloatTypes;
+  static constexpr double cost = 0.5;
+  template <class T>
+  static T value(T x, T) {
+    return x / (T(1) + std::abs(x));
+  }
+  template <class T>
+  static T derivative(T g, T x, T) {
+    const T d = T(1) + std::abs(x);
+    return g / (d * d);
+  }
+};
+
+// ---- biases
+
+// The dimension of the channels: last, or third from the end (second where there is no such dimension).
+int channel_axis(const PrepareContext& c, const Shape& value) {
+  if (c.node().attr_or<std::string>("data_format", "NHWC") == "NHWC") return value.rank() - 1;
+  return value.rank() > 3 ? value.rank() - 3 : 1;
+}
+
+std::unique_ptr<Kernel> prepare_bias_add(PrepareContext& c) {
+  const Channels by(c.output_shape(0), channel_axis(c, c.output_shape(0)));
+  c.in_place(0, 0);
+  std::unique_ptr<Kernel> made;
+  visit(NumericTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    made = kernel([by](RunContext& r) {
+      const T *x = r.input<T>(0), *bias = r.input<T>(1);
+      T* y = r.output<T>(0);
+      for_channels(by, 0.2,
+                   [=](std::int64_t i, std::int64_t channel) { y[i] = T(C(x[i]) + C(bias[channel])); });
+    });
+  });
+  return made;
+}
+
+std::unique_ptr<Kernel> prepare_bias_add_grad(PrepareContext& c) {
+  const Channels by(c.input_shape(0), channel_axis(c, c.input_shape(0)));
+  std::unique_ptr<Kernel> made;
+  visit(NumericTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    c.scratch(std::size_t(by.parts() * by.channels) * sizeof(C));
+    made = kernel([by](RunContext& r) {
+      const T* x = r.input<T>(0);
+      T* y = r.output<T>(0);
+      C* sums = static_cast<C*>(r.scratch());
+      sum_channels<1>(by, sums, [=](std::int64_t i, std::int64_t) { return std::array<C, 1>{C(x[i])}; });
+      for (std::int64_t i = 0; i < by.channels; ++i) y[i] = T(sums[i]);
+    });
+  });
+  return made;
+}
+
+// ---- losses
+
+// The sum of f(x[i]) in several lanes, so that it is quick and its rounding errors are small.
+template <class C, class T, class F>
+C sum_of(const T* x, std::int64_t size, F f) {
+  constexpr int lanes = 16;
+  C sums[lanes] = {};
+  std::int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) {
+    for (int lane = 0; lane < lanes; ++lane) sums[lane] += f(C(x[i + lane]));
+  }
+  for (; i < size; ++i) sums[i % lanes] += f(C(x[i]));
+  return std::accumulate(sums, sums + lanes, C{});
+}
+
+// Cut into the same parts whatever the number of threads, so that the result is the same too.
+constexpr std::int64_t kParts = 16;
+
+std::unique_ptr<Kernel> prepare_l2_loss(PrepareContext& c) {
+  const std::int64_t size = c.input_shape(0).size();
+  std::unique_ptr<Kernel> made;
+  visit(FloatTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    made = kernel([size](RunContext& r) {
+      const T* x = r.input<T>(0);
+      std::array<C, kParts> sums;
+      parallel_for(kParts, 0.2 * double(size) / kParts, [&](std::int64_t begin, std::int64_t end) {
+        for (auto part = begin; part < end; ++part) {
+          const std::int64_t from = size * part / kParts, to = size * (part + 1) / kParts;
+          sums[part] = sum_of<C>(x + from, to - from, [](C v) { return v * v; });
+        }
+      });
+      *r.output<T>(0) = T(std::accumulate(sums.begin(), sums.end(), C{}) / C(2));
+    });
+  });
+  return made;
+}
+
+// ---- softmax
+
+// A row's maximum m, and the sum of exp(x - m).
+template <class T, class C>
+std::pair<C, C> exponentials(const T* x, std::int64_t size) {
+  C highest = -std::numeric_limits<C>::infinity(), sum = 0;
+  for (std::int64_t i = 0; i < size; ++i) highest = C(x[i]) > highest ? C(x[i]) : highest;
+  for (std::int64_t i = 0; i < size; ++i) {
+    sum += std::exp(C(x[i]) - highest);
+  }
+  return {highest, sum};
+}
+
+template <bool log>
+std::unique_ptr<Kernel> prepare_softmax(PrepareContext& c) {
+  const std::int64_t columns = c.output_shape(0)[-1];
+  const std::int64_t rows = columns ? c.output_shape(0).size() / columns : 0;
+  c.in_place(0, 0);
+  std::unique_ptr<Kernel> made;
+  visit(FloatTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    made = kernel([rows, columns](RunContext& r) {
+      const T* x = r.input<T>(0);
+      T* y = r.output<T>(0);
+      parallel_for(rows, 5.0 * double(columns), [&](std::int64_t begin, std::int64_t end) {
+        for (auto row = begin; row < end; ++row) {
+          const T* from = x + row * columns;
+          T* to = y + row * columns;
+          const auto [highest, sum] = exponentials<T, C>(from, columns);
+          const C shift = log ? highest + std::log(sum) : C(1) / sum;
+          for (std::int64_t i = 0; i < columns; ++i) {
+            to[i] = T(log ? C(from[i]) - shift : std::exp(C(from[i]) - highest) * shift);
+          }
+        }
+      });
+    });
+  });
+  return made;
+}
+
+std::unique_ptr<Kernel> prepare_softmax_cross_entropy(PrepareContext& c) {
+  const Shape& shape = c.output_shape(1);
+  const std::int64_t rows = shape[0], columns = shape[1];
+  // Either operand may have one row or one column for all.
+  auto steps = [&](const Shape& operand) {
+    return std::pair(operand[0] == 1 ? 0 : operand[1], std::int64_t(operand[1] == 1 ? 0 : 1));
+  };
+  const auto [x_row, x_step] = steps(c.input_shape(0));
+  const auto [label_row, label_step] = steps(c.input_shape(1));
+  require(columns > 0 || rows == 0, "features ", c.input_shape(0), " have no classes, expected at least one");
+  std::unique_ptr<Kernel> made;
+  visit(FloatTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    made = kernel(
+        [=, x_row = x_row, x_step = x_step, label_row = label_row, label_step = label_step](RunContext& r) {
+          const T *x = r.input<T>(0), *labels = r.input<T>(1);
+          T *loss = r.output<T>(0), *backprop = r.output<T>(1);
+          parallel_for(rows, 6.0 * double(columns), [&](std::int64_t begin, std::int64_t end) {
+            for (auto row = begin; row < end; ++row) {
+              const T* from = x + row * x_row;
+              const T* target = labels + row * label_row;
+              T* to = backprop + row * columns;
+              C highest = -std::numeric_limits<C>::infinity(), sum = 0, total = 0;
+              for (std::int64_t i = 0; i < columns; ++i) highest = std::max(highest, C(from[i * x_step]));
+              for (std::int64_t i = 0; i < columns; ++i) sum += std::exp(C(from[i * x_step]) - highest);
+              const C shift = std::log(sum), scale = C(1) / sum;
+              for (std::int64_t i = 0; i < columns; ++i) {
+                const C centred = C(from[i * x_step]) - highest, label = C(target[i * label_step]);
+                // A class that cannot occur costs nothing, however unlikely it is thought.
+                total += label == C(0) ? C(0) : label * (shift - centred);
+                to[i] = T(std::exp(centred) * scale - label);
+              }
+              loss[row] = T(total);
+            }
+          });
+        });
+  });
+  return made;
+}
+
+std::unique_ptr<Kernel> prepare_sparse_softmax_cross_entropy(PrepareContext& c) {
+  const std::int64_t rows = c.output_shape(1)[0], columns = c.output_shape(1)[1];
+  require(columns > 0 || rows == 0, "features ", c.input_shape(0), " have no classes, expected at least one");
+  c.in_place(1, 0);
+  std::unique_ptr<Kernel> made;
+  visit(FloatTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    visit(IndexTypes{}, c.input_dtype(1), [&]<class I>(std::type_identity<I>) {
+      made = kernel([rows, columns](RunContext& r) {
+        const T* x = r.input<T>(0);
+        const I* labels = r.input<I>(1);
+        T *loss = r.output<T>(0), *backprop = r.output<T>(1);
+        parallel_for(rows, 6.0 * double(columns), [&](std::int64_t begin, std::int64_t end) {
+          for (auto row = begin; row < end; ++row) {
+            const std::int64_t label = labels[row];
+            require(label >= 0 && label < columns, "label ", row, " is ", label, ", expected a class in [0, ",
+                    columns, "), for features have ", columns, " columns");
+            const T* from = x + row * columns;
+            T* to = backprop + row * columns;
+            const auto [highest, sum] = exponentials<T, C>(from, columns);
+            loss[row] = T(std::log(sum) - (C(from[label]) - highest));
+            const C scale = C(1) / sum;
+            for (std::int64_t i = 0; i < columns; ++i) {
+              to[i] = T(std::exp(C(from[i]) - highest) * scale - C(i == label));
+            }
+          }
+        });
+      });
+    });
+  });
+  return made;
+}
+
+// ---- the best k
+
+template <class I>
+std::unique_ptr<Kernel> in_top_k(std::int64_t rows, std::int64_t classes, std::optional<std::int64_t> fixed) {
+  return kernel([=](RunContext& r) {
+    const float* predictions = r.input<float>(0);
+    const I* targets = r.input<I>(1);
+    const std::int64_t k = fixed ? *fixed : std::int64_t(*r.input<I>(2));
+    bool* precision = r.output<bool>(0);
+    parallel_for(rows, double(classes), [&](std::int64_t begin, std::int64_t end) {
+      for (auto row = begin; row < end; ++row) {
+        const float* of = predictions + row * classes;
+        const std::int64_t target = targets[row];
+        // With a target that is no class, or a prediction that is no number, there is no telling.
+        bool known = target >= 0 && target < classes;
+        std::int64_t higher = 0;
+        for (std::int64_t i = 0; i < classes && known; ++i) {
+          known = std::isfinite(of[i]);
+          higher += of[i] > of[target];
+        }
+        precision[row] = known && higher < k;
+      }
+    });
+  });
+}
+
+std::unique_ptr<Kernel> prepare_in_top_k(PrepareContext& c) {
+  const std::int64_t rows = c.output_shape(0)[0], classes = c.input_shape(0)[1];
+  const auto k = c.num_inputs() == 2 ? std::optional(c.attr<std::int64_t>("k")) : std::nullopt;
+  std::unique_ptr<Kernel> made;
+  visit(IndexTypes{}, c.input_dtype(1),
+        [&]<class I>(std::type_identity<I>) { made = in_top_k<I>(rows, classes, k); });
+  return made;
+}
+
+std::unique_ptr<Kernel> prepare_top_k(PrepareContext& c) {
+  const std::int64_t columns = c.input_shape(0)[-1], k = c.output_shape(0)[-1];
+  const std::int64_t rows = k ? c.output_shape(0).size() / k : 0;
+  std::unique_ptr<Kernel> made;
+  visit(RealTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    made = kernel([=](RunContext& r) {
+      const T* x = r.input<T>(0);
+      T* values = r.output<T>(0);
+      std::int32_t* indices = r.output<std::int32_t>(1);
+      parallel_for(rows, 2.0 * double(columns), [&](std::int64_t begin, std::int64_t end) {
+        for (auto row = begin; row < end; ++row) {
+          const T* from = x + row * columns;
+          std::int32_t* best = indices + row * k;
+          // NaN counts as the largest, so that it is noticed; of equal elements the first wins.
+          auto before = [from](std::int32_t a, std::int32_t b) {
+            const auto u = Compute<T>(from[a]), v = Compute<T>(from[b]);
+            if (u != u || v != v) return v == v || (u != u && a < b);
+            return u > v || (u == v && a < b);
+          };
+          // The best so far are a heap with the worst of them on top.
+          std::iota(best, best + k, 0);
+          std::make_heap(best, best + k, before);
+          for (std::int64_t i = k; i < columns; ++i) {
+            if (!before(std::int32_t(i), best[0])) continue;
+            std::pop_heap(best, best + k, before);
+            best[k - 1] = std::int32_t(i);
+            std::push_heap(best, best + k, before);
+          }
+          std::sort_heap(best, best + k, before);
+          for (std::int64_t i = 0; i < k; ++i) values[row * k + i] = from[best[i]];
+        }
+      });
+    });
+  });
+  return made;
+}
+
+}  // namespace
+
+HEADRACE_KERNELS(nn) {
+  add_kernel("Relu", prepare_activation<Relu>);
+  add_kernel("ReluGrad", prepare_activation_grad<Relu>);
+  add_kernel("Relu6", prepare_activation<Relu6>);
+  add_kernel("Relu6Grad", prepare_activation_grad<Relu6>);
+  add_kernel("LeakyRelu", prepare_activation<LeakyRelu>);
+  add_kernel("LeakyReluGrad", prepare_activation_grad<LeakyRelu>);
+  add_kernel("Elu", prepare_activation<Elu>);
+  add_kernel("EluGrad", prepare_activation_grad<Elu>);
+  add_kernel("Selu", prepare_activation<Selu>);
+  add_kernel("SeluGrad", prepare_activation_grad<Selu>);
+  add_kernel("Softplus", prepare_activation<Softplus>);
+  add_kernel("SoftplusGrad", prepare_activation_grad<Softplus>);
+  add_kernel("Softsign", prepare_activation<Softsign>);
+  add_kernel("SoftsignGrad", prepare_activation_grad<Softsign>);
+  add_kernel("BiasAdd", prepare_bias_add);
+  add_kernel("BiasAddV1", prepare_bias_add);
+  add_kernel("BiasAddGrad", prepare_bias_add_grad);
+  add_kernel("L2Loss", prepare_l2_loss);
+  add_kernel("Softmax", prepare_softmax<false>);
+  add_kernel("LogSoftmax", prepare_softmax<true>);
+  add_kernel("SoftmaxCrossEntropyWithLogits", prepare_softmax_cross_entropy);
+  add_kernel("SparseSoftmaxCrossEntropyWithLogits", prepare_sparse_softmax_cross_entropy);
+  add_kernel("InTopK", prepare_in_top_k);
+  add_kernel("InTopKV2", prepare_in_top_k);
+  add_kernel("TopK", prepare_top_k);
+  add_kernel("TopKV2", prepare_top_k);
+}
+
+}  // namespace headrace

@@ -1,0 +1,199 @@
+// Normalisation over batches and over neighbouring channels, in plain C++.
+#include <cmath>
+
+#include "core/base/window.h"
+#include "core/kernels/channels.h"
+#include "core/registry/kernel.h"
+
+namespace headrace {
+namespace {
+
+Channels channels_of(const PrepareContext& c, const Shape& x) {
+  return Channels(x, DataFormat(c.attr<std::string>("data_format")).channel_axis());
+}
+
+// Elements are T, statistics and parameters U, and sums are made in U.
+template <class T, class U>
+std::unique_ptr<Kernel> batch_norm(PrepareContext& c) {
+  const Channels by = channels_of(c, c.input_shape(0));
+  const U epsilon = U(c.attr<float>("epsilon"));
+  const bool training = c.attr<bool>("is_training");
+  const bool third = c.num_outputs() == 6;
+  const std::size_t partial = std::size_t(by.parts() * by.channels);
+  c.scratch((partial + 2 * std::size_t(by.channels)) * sizeof(U));
+  return kernel([=](RunContext& r) {
+    const T* x = r.input<T>(0);
+    const U *scale = r.input<U>(1), *offset = r.input<U>(2);
+    U* sums = static_cast<U*>(r.scratch());
+    U *factor = sums + partial, *shift = factor + by.channels;
+    U *mean = r.output<U>(1), *variance = r.output<U>(2), *saved_mean = r.output<U>(3),
+      *saved_variance = r.output<U>(4);
+    if (training) {
+      const U count = U(by.each());
+      sum_channels<1>(by, sums, [=](std::int64_t i, std::int64_t) { return std::array<U, 1>{U(x[i])}; });
+      for (std::int64_t i = 0; i < by.channels; ++i) saved_mean[i] = mean[i] = sums[i] / count;
+      sum_channels<1>(by, sums, [=](std::int64_t i, std::int64_t channel) {
+        const U centred = U(x[i]) - saved_mean[channel];
+        return std::array<U, 1>{centred * centred};
+      });
+      for (std::int64_t i = 0; i < by.channels; ++i) {
+        saved_variance[i] = sums[i] / count;
+        variance[i] = sums[i] / std::max(count - 1, U(1));  // the unbiased estimate, for moving averages
+      }
+    } else {
+      std::copy_n(r.input<U>(3), by.channels, mean);
+      std::copy_n(r.input<U>(4), by.channels, variance);
+      std::copy_n(r.input<U>(3), by.channels, saved_mean);
+      std::copy_n(r.input<U>(4), by.channels, saved_variance);
+    }
+    for (std::int64_t i = 0; i < by.channels; ++i) {
+      factor[i] = scale[i] / std::sqrt(saved_variance[i] + epsilon);
+      shift[i] = offset[i] - saved_mean[i] * factor[i];
+    }
+    if (third) *r.output<U>(5) = U(0);  // for devices that save more than the moments
+    T* y = r.output<T>(0);
+    for_channels(by, 0.3, [=](std::int64_t i, std::int64_t channel) {
+      y[i] = T(U(x[i]) * factor[channel] + shift[channel]);
+    });
+  });
+}
+
+template <class T, class U>
+std::unique_ptr<Kernel> batch_norm_grad(PrepareContext& c) {
+  const Channels by = channels_of(c, c.input_shape(0));
+  const U epsilon = U(c.attr<float>("epsilon"));
+  const bool training = c.attr<bool>("is_training");
+  const std::size_t partial = std::size_t(2 * by.parts() * by.channels);
+  c.scratch((partial + 3 * std::size_t(by.channels)) * sizeof(U));
+  return kernel([=](RunContext& r) {
+    const T *dy = r.input<T>(0), *x = r.input<T>(1);
+    const U *scale = r.input<U>(2), *mean = r.input<U>(3), *variance = r.input<U>(4);
+    T* dx = r.output<T>(0);
+    U *dscale = r.output<U>(1), *doffset = r.output<U>(2);
+    U* sums = static_cast<U*>(r.scratch());
+    sum_channels<2>(by, sums, [=](std::int64_t i, std::int64_t channel) {
+      return std::array<U, 2>{U(dy[i]), U(dy[i]) * (U(x[i]) - mean[channel])};
+    });
+    // dx = a * dy + b * x + c, with one a, b and c for each channel.
+    U *a = sums + partial, *b = a + by.channels, *k = b + by.channels;
+    for (std::int64_t i = 0; i < by.channels; ++i) {
+      const U inverse = U(1) / std::sqrt(variance[i] + epsilon), count = U(by.each());
+      doffset[i] = sums[i];
+      dscale[i] = sums[by.channels + i] * inverse;
+      a[i] = scale[i] * inverse;
+      b[i] = training ? -a[i] * inverse * dscale[i] / count : U(0);
+      k[i] = training ? -a[i] * doffset[i] / count - b[i] * mean[i] : U(0);
+    }
+    for_channels(by, 0.4, [=](std::int64_t i, std::int64_t channel) {
+      dx[i] = T(a[channel] * U(dy[i]) + b[channel] * U(x[i]) + k[channel]);
+    });
+  });
+}
+
+// The statistics have the elements' dtype where the operation has one dtype only, else float32.
+template <bool grad>
+std::unique_ptr<Kernel> prepare_batch_norm(PrepareContext& c) {
+  std::unique_ptr<Kernel> made;
+  visit(FloatTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using U = Compute<T>;
+    if (c.output_dtype(1) != dtype_v<U>) return;
+    made = grad ? batch_norm_grad<T, U>(c) : batch_norm<T, U>(c);
+  });
+  return made;
+}
+
+// ---- local response normalisation (Krizhevsky et al., 2012)
+
+struct Response {
+  explicit Response(PrepareContext& c)
+      : channels(c.output_shape(0)[-1]),
+        rows(channels ? c.output_shape(0).size() / channels : 0),
+        radius(c.attr<std::int64_t>("depth_radius")),
+        bias(c.attr<float>("bias")),
+        alpha(c.attr<float>("alpha")),
+        beta(c.attr<float>("beta")) {
+    require(radius >= 0, "depth_radius is ", radius, ", expected 0 or more");
+  }
+  std::int64_t channels, rows, radius;
+  double bias, alpha, beta;
+
+  // The sum of f(j) over i's neighbours j, itself included.
+  template <class C, class F>
+  C around(std::int64_t i, F f) const {
+    C sum = 0;
+    const std::int64_t last = std::min(i + radius, channels - 1);
+    for (std::int64_t j = std::max<std::int64_t>(i - radius, 0); j <= last; ++j) sum += f(j);
+    return sum;
+  }
+  template <class C, class T>
+  C norm(const T* row, std::int64_t i) const {
+    return C(bias) + C(alpha) * around<C>(i, [row](std::int64_t j) { return C(row[j]) * C(row[j]); });
+  }
+};
+
+std::unique_ptr<Kernel> prepare_lrn(PrepareContext& c) {
+  const Response by(c);
+  std::unique_ptr<Kernel> made;
+  visit(FloatTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    made = kernel([by](RunContext& r) {
+      parallel_for(by.rows, double(by.channels) * double(10 + 2 * by.radius),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (auto row = begin; row < end; ++row) {
+                       const T* x = r.input<T>(0) + row * by.channels;
+                       T* y = r.output<T>(0) + row * by.channels;
+                       for (std::int64_t i = 0; i < by.channels; ++i)
+                         y[i] = T(C(x[i]) * std::pow(by.norm<C>(x, i), C(-by.beta)));
+                     }
+                   });
+    });
+  });
+  return made;
+}
+
+std::unique_ptr<Kernel> prepare_lrn_grad(PrepareContext& c) {
+  const Response by(c);
+  std::unique_ptr<Kernel> made;
+  visit(FloatTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    c.scratch(std::size_t(2 * by.rows * by.channels) * sizeof(C));
+    made = kernel([by](RunContext& r) {
+      parallel_for(by.rows, double(by.channels) * double(20 + 4 * by.radius),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (auto row = begin; row < end; ++row) {
+                       const T* grad = r.input<T>(0) + row * by.channels;
+                       const T* x = r.input<T>(1) + row * by.channels;
+                       const T* y = r.input<T>(2) + row * by.channels;
+                       T* dx = r.output<T>(0) + row * by.channels;
+                       C* norm = static_cast<C*>(r.scratch()) + 2 * row * by.channels;
+                       C* ratio = norm + by.channels;
+                       for (std::int64_t i = 0; i < by.channels; ++i) {
+                         norm[i] = by.norm<C>(x, i);
+                         ratio[i] = C(grad[i]) * C(y[i]) / norm[i];
+                       }
+                       for (std::int64_t i = 0; i < by.channels; ++i) {
+                         const C others = by.around<C>(i, [ratio](std::int64_t j) { return ratio[j]; });
+                         dx[i] = T(C(grad[i]) * std::pow(norm[i], C(-by.beta)) -
+                                   C(2 * by.alpha * by.beta) * C(x[i]) * others);
+                       }
+                     }
+                   });
+    });
+  });
+  return made;
+}
+
+}  // namespace
+
+HEADRACE_KERNELS(norm) {
+  for (const char* op : {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}) {
+    add_kernel(op, prepare_batch_norm<false>);
+  }
+  for (const char* op : {"FusedBatchNormGrad", "FusedBatchNormGradV2", "FusedBatchNormGradV3"}) {
+    add_kernel(op, prepare_batch_norm<true>);
+  }
+  add_kernel("LRN", prepare_lrn);
+  add_kernel("LRNGrad", prepare_lrn_grad);
+}
+
+}  // namespace headrace

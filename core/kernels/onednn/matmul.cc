@@ -1,0 +1,83 @@
+// Products of matrices by oneDNN.
+#include "core/kernels/matmul.h"
+
+#include "core/kernels/onednn/onednn.h"
+
+namespace headrace {
+namespace {
+
+using namespace onednn;
+
+// One operand: its batch dimensions, then the matrix as the product sees it.
+memory::desc operand(memory::data_type type, const Shape& batch, std::int64_t rows, std::int64_t columns,
+                     bool transposed) {
+  memory::dims dims(batch.dims().begin(), batch.dims().end());
+  dims.insert(dims.end(), {rows, columns});
+  memory::dims strides(dims.size());
+  std::int64_t step = rows * columns;
+  for (int i = batch.rank() - 1; i >= 0; --i) strides[i] = step, step *= dims[i];
+  strides[batch.rank()] = transposed ? 1 : columns;
+  strides[batch.rank() + 1] = transposed ? rows : 1;
+  return desc(type, dims, strides);
+}
+
+Shape left_padded(const Shape& shape, int rank) {
+  return Shape(std::vector<std::int64_t>(std::size_t(rank - shape.rank()), 1)).concat(shape);
+}
+
+std::unique_ptr<Kernel> prepare_matmul(PrepareContext& c) {
+  const auto type = type_of(c.output_dtype(0));
+  Product p(c);
+  if (type == memory::data_type::undef || p.batch * p.m * p.n * p.k == 0) return nullptr;
+  // As few batch dimensions as the broadcasting allows; none at all where one matrix meets a stack of rows.
+  Shape batch = c.output_shape(0).slice(0, -2), x = p.x_batch, y = p.y_batch;
+  if (p.batch == 1) {
+    batch = x = y = Shape();
+  } else if (y.size() == 1 && x.size() == p.batch && !p.transpose_a) {
+    p.m *= p.batch;
+    batch = x = y = Shape();
+  } else if (x == y) {
+    batch = x = y = Shape{p.batch};
+  } else if (x.size() == 1 || y.size() == 1) {
+    batch = Shape{p.batch};
+    x = Shape{x.size()};
+    y = Shape{y.size()};
+  } else {
+    x = left_padded(x, batch.rank());
+    y = left_padded(y, batch.rank());
+  }
+  if (batch.rank() + 2 > DNNL_MAX_NDIMS) return nullptr;
+  return if_supported([&]() -> std::unique_ptr<Kernel> {
+    const auto a = operand(type, x, p.m, p.k, p.transpose_a);
+    const auto b = operand(type, y, p.k, p.n, p.transpose_b);
+    const auto out = operand(type, batch, p.m, p.n, false);
+    // A constant may be brought into the library's own layout once and for all.
+    const bool constant = c.constant(1) && y.size() == 1 && p.k * p.n > 4096;
+    const memory::dims b_dims = b.get_dims();
+    const dnnl::matmul::primitive_desc pd(engine(), a, constant ? any(type, b_dims) : b, out,
+                                          user_scratchpad(), true);
+    if (!is_fast(pd)) return nullptr;
+    Scratch scratch;
+    const Operand weights(c, 1, b, pd.weights_desc(), scratch);
+    const std::size_t own = scratch.add(pd.scratchpad_desc().get_size());
+    c.scratch(scratch.bytes);
+    const Primitive product(dnnl::matmul(pd), {{DNNL_ARG_SRC, a},
+                                               {DNNL_ARG_WEIGHTS, pd.weights_desc()},
+                                               {DNNL_ARG_DST, out},
+                                               {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
+    return kernel([=](RunContext& r) {
+      product.run(
+          {r.input<void>(0), weights.get(r), r.output<void>(0), static_cast<char*>(r.scratch()) + own});
+    });
+  });
+}
+
+}  // namespace
+
+HEADRACE_KERNELS(onednn_matmul) {
+  for (const char* op : {"MatMul", "BatchMatMul", "BatchMatMulV2"}) {
+    add_kernel(op, prepare_matmul, KernelRank::library);
+  }
+}
+
+}  // namespace headrace

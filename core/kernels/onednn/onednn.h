@@ -1,0 +1,111 @@
+// The little of oneDNN that our kernels share: one engine, a stream for each thread, and primitives that run
+// on raw pointers. A kernel makes its primitives when it prepares; the memory that they need comes from its
+// scratch.
+#pragma once
+
+#include <atomic>
+#include <initializer_list>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <utility>
+#include <vector>
+
+#include "core/base/dtype.h"
+#include "core/base/shape.h"
+#include "core/registry/kernel.h"
+
+namespace headrace::onednn {
+
+using dnnl::memory;
+
+const dnnl::engine& engine();
+
+// float32 and bfloat16 as the library's types; undef for others, which it is not asked to compute.
+memory::data_type type_of(DType dtype);
+
+// A dense tensor in memory; `strides` in elements, for dimensions in the library's logical order.
+inline memory::desc desc(memory::data_type type, const memory::dims& dims, const memory::dims& strides) {
+  return memory::desc(dims, type, strides);
+}
+inline memory::desc any(memory::data_type type, const memory::dims& dims) {
+  return memory::desc(dims, type, memory::format_tag::any);
+}
+
+// For every primitive: its working memory is an argument, so that it may run in several threads at once.
+dnnl::primitive_attr user_scratchpad();
+// Whether the library has a kernel of its own for this, not only its slow reference.
+bool is_fast(const dnnl::primitive_desc_base& primitive);
+
+// Bytes of scratch handed out one after another; the kernel then declares the sum.
+struct Scratch {
+  std::size_t bytes = 0;
+  std::size_t add(std::size_t size) {
+    const std::size_t offset = bytes;
+    bytes += (size + kAlignment - 1) / kAlignment * kAlignment;
+    return offset;
+  }
+};
+
+// A primitive and the order in which it is given its memory. May be run from several threads at once.
+class Primitive {
+ public:
+  struct Argument {
+    int role;  // DNNL_ARG_...
+    memory::desc desc;
+  };
+  Primitive() = default;
+  Primitive(const dnnl::primitive& primitive, std::vector<Argument> arguments);
+  explicit operator bool() const { return state_ != nullptr; }
+  // One pointer for each argument.
+  void run(std::initializer_list<const void*> pointers) const;
+
+ private:
+  struct Bound;  // memory objects, to be pointed at the data of one run
+  struct State {
+    dnnl::primitive primitive;
+    std::vector<Argument> arguments;
+    std::atomic<Bound*> spare{nullptr};  // left by the last run for the next
+    ~State();
+  };
+  std::shared_ptr<State> state_;
+};
+
+// Copies between two descriptions of the same tensor; scratch for it is added to `scratch`.
+Primitive reorder(const memory::desc& from, const memory::desc& to);
+
+// An operand that the library wants in a layout of its own: a constant is brought into it once, when the
+// kernel prepares, another in every run.
+class Operand {
+ public:
+  Operand() = default;
+  // `plain` is how input `index` lies in memory, `wanted` how the primitive reads it.
+  Operand(PrepareContext& c, int index, const memory::desc& plain, const memory::desc& wanted,
+          Scratch& scratch);
+  // The operand in the wanted layout.
+  const void* get(RunContext& r) const {
+    if (constant_) return constant_.raw();
+    const void* data = r.input<void>(index_);
+    if (!reorder_) return data;
+    void* own = static_cast<char*>(r.scratch()) + offset_;
+    reorder_.run({data, own});
+    return own;
+  }
+
+ private:
+  int index_ = 0;
+  Tensor constant_;
+  Primitive reorder_;
+  std::size_t offset_ = 0;
+};
+
+// Makes a kernel with `make`; nullptr where the library turns out not to do this after all.
+template <class Make>
+std::unique_ptr<Kernel> if_supported(Make&& make) {
+  try {
+    return make();
+  } catch (const dnnl::error&) {
+    return nullptr;
+  }
+}
+
+}  // namespace headrace::onednn
