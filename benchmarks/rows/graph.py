@@ -1,0 +1,185 @@
+"""The workloads as TensorFlow 1.x programs: they run on Headrace and on TensorFlow's graph mode alike.
+
+`ROWS[name](tf)` builds the workload and returns a function that runs one step.
+"""
+
+import numpy as np
+
+rng = np.random.RandomState(0)
+
+
+def random(*shape, scale=1.0):
+    return (rng.standard_normal(shape) * scale).astype(np.float32)
+
+
+def variable(tf, *shape, scale=None):
+    scale = scale if scale is not None else (2.0 / np.prod(shape[:-1])) ** 0.5
+    return tf.Variable(random(*shape, scale=scale), use_resource=True)
+
+
+def zeros(tf, *shape):
+    return tf.Variable(np.zeros(shape, np.float32), use_resource=True)
+
+
+def ones(tf, *shape):
+    return tf.Variable(np.ones(shape, np.float32), use_resource=True)
+
+
+def stepper(tf, op, feeds=None):
+    """A function that runs `op` (not fetching it) with the feeds."""
+    session = tf.Session(config=tf.ConfigProto(inter_op_parallelism_threads=1))
+    session.run(tf.global_variables_initializer())
+    op = getattr(op, "op", op)
+    return lambda: session.run(op, feeds)
+
+
+def sgd(tf, loss, rate=0.01):
+    return tf.train.GradientDescentOptimizer(rate).minimize(loss)
+
+
+def labels(batch, classes):
+    return rng.randint(0, classes, batch).astype(np.int64)
+
+
+def matmul(tf):
+    a, b = variable(tf, 1024, 1024), variable(tf, 1024, 1024)
+    return stepper(tf, tf.matmul(a, b))
+
+
+def elementwise(tf):
+    x = tf.Variable(random(4_000_000), use_resource=True).value()
+    return stepper(tf, tf.tanh(2.0 * x + 1.0) * tf.sigmoid(x) - tf.square(x))
+
+
+def linear_regression(tf):
+    x, y = tf.placeholder(tf.float32, [None, 1]), tf.placeholder(tf.float32, [None, 1])
+    w, b = variable(tf, 1, 1), zeros(tf, 1)
+    loss = tf.reduce_mean(tf.square(tf.matmul(x, w) + b - y))
+    data = random(100, 1)
+    return stepper(tf, sgd(tf, loss), {x: data, y: 3 * data + 2})
+
+
+def mlp(tf):
+    x, y = tf.placeholder(tf.float32, [None, 784]), tf.placeholder(tf.int64, [None])
+    h = x
+    for units_in, units in ((784, 512), (512, 512)):
+        h = tf.nn.relu(tf.matmul(h, variable(tf, units_in, units)) + zeros(tf, units))
+    logits = tf.matmul(h, variable(tf, 512, 10)) + zeros(tf, 10)
+    loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
+    return stepper(tf, sgd(tf, loss), {x: random(128, 784), y: labels(128, 10)})
+
+
+def lenet(tf):
+    x, y = tf.placeholder(tf.float32, [None, 28, 28, 1]), tf.placeholder(tf.int64, [None])
+    h = x
+    for size_in, size in ((1, 32), (32, 64)):
+        h = tf.nn.conv2d(h, variable(tf, 5, 5, size_in, size), strides=[1, 1, 1, 1], padding="SAME")
+        h = tf.nn.relu(tf.nn.bias_add(h, zeros(tf, size)))
+        h = tf.nn.max_pool(h, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="SAME")
+    h = tf.reshape(h, [-1, 7 * 7 * 64])
+    h = tf.nn.relu(tf.matmul(h, variable(tf, 7 * 7 * 64, 1024)) + zeros(tf, 1024))
+    logits = tf.matmul(h, variable(tf, 1024, 10)) + zeros(tf, 10)
+    loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
+    return stepper(tf, sgd(tf, loss), {x: random(64, 28, 28, 1), y: labels(64, 10)})
+
+
+def resnet50(tf, x, training):
+    def conv_bn(h, size_in, size, kernel, stride, relu=True):
+        h = tf.nn.conv2d(h, variable(tf, kernel, kernel, size_in, size), [1, stride, stride, 1], "SAME")
+        scale, offset = ones(tf, size), zeros(tf, size)
+        if training:
+            h, _, _ = tf.nn.fused_batch_norm(h, scale, offset, is_training=True)
+        else:
+            mean, variance = zeros(tf, size), ones(tf, size)
+            h, _, _ = tf.nn.fused_batch_norm(h, scale, offset, mean, variance, is_training=False)
+        return tf.nn.relu(h) if relu else h
+
+    h = conv_bn(x, 3, 64, 7, 2)
+    h = tf.nn.max_pool(h, [1, 3, 3, 1], [1, 2, 2, 1], "SAME")
+    size_in = 64
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        width = 64 << stage
+        for block in range(blocks):
+            stride = 2 if stage > 0 and block == 0 else 1
+            shortcut = h
+            if block == 0:
+                shortcut = conv_bn(h, size_in, 4 * width, 1, stride, relu=False)
+            h = conv_bn(h, size_in, width, 1, 1)
+            h = conv_bn(h, width, width, 3, stride)
+            h = conv_bn(h, width, 4 * width, 1, 1, relu=False)
+            h = tf.nn.relu(h + shortcut)
+            size_in = 4 * width
+    h = tf.reduce_mean(h, axis=[1, 2])
+    return tf.matmul(h, variable(tf, 2048, 1000)) + zeros(tf, 1000)
+
+
+def resnet50_inference(batch):
+    def build(tf):
+        x = tf.placeholder(tf.float32, [None, 224, 224, 3])
+        return stepper(tf, resnet50(tf, x, training=False), {x: random(batch, 224, 224, 3)})
+
+    return build
+
+
+def resnet50_training(tf, batch=8):
+    x, y = tf.placeholder(tf.float32, [None, 224, 224, 3]), tf.placeholder(tf.int64, [None])
+    logits = resnet50(tf, x, training=True)
+    loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
+    return stepper(tf, sgd(tf, loss), {x: random(batch, 224, 224, 3), y: labels(batch, 1000)})
+
+
+def lstm(tf, width=256, steps=50, batch=32):
+    x, y = tf.placeholder(tf.float32, [batch, steps, width]), tf.placeholder(tf.float32, [batch, width])
+    w, b = variable(tf, 2 * width, 4 * width), zeros(tf, 4 * width)
+    h = c = tf.zeros([batch, width])
+    for x_t in tf.unstack(x, axis=1):
+        i, j, f, o = tf.split(tf.matmul(tf.concat([x_t, h], 1), w) + b, 4, axis=1)
+        c = tf.sigmoid(f + 1.0) * c + tf.sigmoid(i) * tf.tanh(j)
+        h = tf.sigmoid(o) * tf.tanh(c)
+    loss = tf.reduce_mean(tf.square(h - y))
+    return stepper(tf, sgd(tf, loss), {x: random(batch, steps, width), y: random(batch, width)})
+
+
+def transformer(tf, width=256, steps=128, batch=16, heads=4, blocks=2):
+    x, y = (
+        tf.placeholder(tf.float32, [batch, steps, width]),
+        tf.placeholder(tf.float32, [batch, steps, width]),
+    )
+
+    def dense(h, size_in, size):
+        return tf.matmul(h, variable(tf, size_in, size)) + zeros(tf, size)
+
+    def layer_norm(h):
+        mean, variance = tf.nn.moments(h, [1], keep_dims=True)
+        return (h - mean) * tf.rsqrt(variance + 1e-5) * ones(tf, width) + zeros(tf, width)
+
+    def heads_first(h):
+        return tf.transpose(tf.reshape(h, [batch, steps, heads, width // heads]), [0, 2, 1, 3])
+
+    h = tf.reshape(x, [batch * steps, width])
+    for _ in range(blocks):
+        n = layer_norm(h)
+        q, k, v = (heads_first(dense(n, width, width)) for _ in range(3))
+        scores = tf.matmul(q, k, transpose_b=True) * (width // heads) ** -0.5
+        mixed = tf.matmul(tf.nn.softmax(scores), v)
+        mixed = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * steps, width])
+        h = h + dense(mixed, width, width)
+        n = dense(layer_norm(h), width, 4 * width)
+        gelu = 0.5 * n * (1.0 + tf.tanh(0.7978845608 * (n + 0.044715 * n * n * n)))
+        h = h + dense(gelu, 4 * width, width)
+    loss = tf.reduce_mean(tf.square(tf.reshape(h, [batch, steps, width]) - y))
+    return stepper(tf, sgd(tf, loss), {x: random(batch, steps, width), y: random(batch, steps, width)})
+
+
+ROWS = {
+    "matmul 1024": matmul,
+    "elementwise 4M": elementwise,
+    "linear regression": linear_regression,
+    "MLP": mlp,
+    "LeNet": lenet,
+    "ResNet-50 inference 1": resnet50_inference(1),
+    "ResNet-50 inference 8": resnet50_inference(8),
+    "ResNet-50 training 8": resnet50_training,
+    "LSTM": lstm,
+    "transformer": transformer,
+}
