@@ -61,7 +61,7 @@ class Peer:
 def measure(
     row: str, peers: list[str], pythons: dict[str, str], rounds: int, seconds: float
 ) -> dict[str, dict]:
-    """{peer: {"median_ms", "first_step_s", "peak_mb"}}; peers that cannot run are left out, with a line that says so."""
+    """{peer: {"median_ms", "first_step_s", "peak_mb"}}, without the peers that cannot run."""
     running, results = {}, {}
     for name in peers:
         try:

@@ -14,8 +14,9 @@ import time
 def rows_of(peer: str):
     """{row: function that builds it} for a peer."""
     if peer == "headrace":
-        import headrace as tf
         from rows import graph
+
+        import headrace as tf
 
         return {name: lambda build=build: with_graph(tf, build) for name, build in graph.ROWS.items()}
     if peer == "tensorflow":

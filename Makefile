@@ -1,0 +1,76 @@
+# Everything happens in a virtual environment of its own; `make` needs Python 3.10 or newer, g++ 11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test test-all lint format test-sanitize test-interop bench docs stubs clean
+
+help:
+	@echo "make demo           build, install into $(VENV), and train a network on real handwritten digits"
+	@echo "make test           the same set-up with the test tools, and every test"
+	@echo "make lint           ruff, mypy and clang-format"
+	@echo "make test-sanitize  the core's C++ tests under ASan and UBSan"
+	@echo "make test-interop   the same graphs here and in TensorFlow (installs it into $(VENV)-peers)"
+	@echo "make bench          the workloads beside their peers (installs them into $(VENV)-peers)"
+	@echo "make docs           regenerate the operation reference and the compatibility table"
+
+# ---- set-up: a stamp for each kind of environment
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The build tools stay in the environment and the build in build/, so that a second build takes seconds.
+$(VENV)/tools: $(BIN)/python pyproject.toml
+	$(BIN)/pip install -q $$($(BIN)/python tools/requirements.py build examples test lint)
+	touch $@
+
+SOURCES := $(shell find core bindings schema -name '*.cc' -o -name '*.h' -o -name '*.hpp' -o -name '*.proto') CMakeLists.txt
+$(VENV)/built: $(VENV)/tools $(SOURCES)
+	$(BIN)/pip install -q --no-build-isolation --no-deps -e .
+	touch $@
+
+demo: $(VENV)/built
+	$(BIN)/python examples/digits.py
+
+test: $(VENV)/built
+	$(BIN)/python -m pytest -n $(JOBS) tests
+
+lint: $(VENV)/built
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $$(find core bindings tests/cc -name '*.cc' -o -name '*.h' -o -name '*.hpp')
+
+format: $(VENV)/tools
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(find core bindings tests/cc -name '*.cc' -o -name '*.h' -o -name '*.hpp')
+
+# ---- longer checks
+
+test-sanitize: $(VENV)/tools
+	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DHEADRACE_PYTHON=OFF -DHEADRACE_TESTS=ON \
+	  -DHEADRACE_SANITIZE=address,undefined -DPython_EXECUTABLE=$(abspath $(BIN)/python)
+	$(BIN)/ninja -C build/sanitize -j $(JOBS)
+	build/sanitize/headrace_tests
+
+$(VENV)-peers/tools:
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/pip install -q tensorflow-cpu tf_keras torch==2.13.0 jax
+	touch $@
+
+test-interop: $(VENV)/built $(VENV)-peers/tools
+	HEADRACE_PEER_PYTHON=$(abspath $(VENV)-peers/bin/python) $(BIN)/python -m pytest -n $(JOBS) tests/interop
+
+bench: $(VENV)/built $(VENV)-peers/tools
+	HEADRACE_PEER_PYTHON=$(abspath $(VENV)-peers/bin/python) $(BIN)/python benchmarks/run.py
+
+docs: $(VENV)/built
+	$(BIN)/python tools/make_docs.py
+
+clean:
+	rm -rf build $(VENV) $(VENV)-peers
