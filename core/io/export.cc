@@ -14,15 +14,14 @@ using wire::Writer;
 // How a node's inputs are written: "node:1" in a graph, "argument" or "node:output:0" in a function.
 using InputText = std::string (*)(const Output&);
 
-std::string in_graph(const Output& input) {
-  return input.index == 0 ? input.node->name() : input.name();
-}
+std::string in_graph(const Output& input) { return input.index == 0 ? input.node->name() : input.name(); }
 
 // A function's arguments have stricter names than nodes: small letters, digits and underscores.
 std::string argument_name(const Node& argument) {
   std::string name;
   for (unsigned char c : argument.name()) name += std::isalnum(c) ? char(std::tolower(c)) : '_';
-  return std::isalpha(static_cast<unsigned char>(name[0])) ? name : "x" + name;
+  if (!std::isalpha(static_cast<unsigned char>(name[0]))) name.insert(0, 1, 'x');
+  return name;
 }
 
 // Which of the definition's outputs an output is, and which of that list.
@@ -61,7 +60,7 @@ void write_node(Writer& out, const Node& node, InputText input_text, bool with_s
   out.bytes(1, node.name());
   out.bytes(2, node.op().name());
   for (const Output& input : node.inputs()) out.bytes_element(3, input_text(input));
-  for (const Node* before : node.control_inputs()) out.bytes_element(3, "^" + before->name());
+  for (const Node* before : node.control_inputs()) out.bytes_element(3, str("^", before->name()));
   out.bytes(4, node.device());
   write_attrs(out, 5, node.attrs());
   if (with_shapes && node.num_outputs() > 0) {
@@ -86,7 +85,8 @@ void write_function(Writer& out, const Function& function) {
         arg.varint(3, std::uint64_t(dtype));
       });
     };
-    for (const Node* argument : function.arguments) write_arg(2, argument_name(*argument), argument->dtype(0));
+    for (const Node* argument : function.arguments)
+      write_arg(2, argument_name(*argument), argument->dtype(0));
     for (std::size_t i = 0; i < results.size(); ++i) write_arg(3, results[i], function.results[i].dtype());
     signature.boolean(17, stateful);
     for (const Node* target : function.targets) signature.bytes_element(20, target->name());
@@ -101,7 +101,8 @@ void write_function(Writer& out, const Function& function) {
       entry.bytes(2, value);
     });
   };
-  for (std::size_t i = 0; i < results.size(); ++i) write_pair(4, results[i], in_function(function.results[i]));
+  for (std::size_t i = 0; i < results.size(); ++i)
+    write_pair(4, results[i], in_function(function.results[i]));
   write_attrs(out, 5, function.attrs);
   for (const Node* target : function.targets) write_pair(6, target->name(), target->name());
   for (std::size_t i = 0; i < function.arguments.size(); ++i) {
@@ -109,7 +110,9 @@ void write_function(Writer& out, const Function& function) {
     if (argument.shape(0) == Shape::unknown()) continue;
     out.message(7, [&](Writer& entry) {
       entry.varint(1, i);
-      entry.message(2, [&](Writer& to) { write_attrs(to, 1, {{"_output_shapes", output_shapes(argument)}}); });
+      entry.message(2, [&](Writer& to) {
+        write_attrs(to, 1, {{"_output_shapes", output_shapes(argument)}});
+      });
     });
   }
 }

@@ -36,14 +36,14 @@ struct ImportOptions {
   std::vector<Node*> control_inputs = {};
   std::string device = {};  // for nodes that name none
   std::string source = {};  // the user's line
-  // Attributes of the message's operations that hold their default value and that are unknown here are dropped.
-  // These definitions (an OpList message) tell the defaults; without them, attributes with the empty value of
-  // their kind are dropped.
+  // Attributes of the message's operations that hold their default value and that are unknown here are
+  // dropped. These definitions (an OpList message) tell the defaults; without them, attributes with the empty
+  // value of their kind are dropped.
   std::string producer_ops = {};
 };
 
 struct Imported {
-  std::vector<Node*> nodes;                          // in the order of the message
+  std::vector<Node*> nodes;                           // in the order of the message
   std::vector<std::variant<Output, Node*>> returned;  // for each of return_elements
   std::vector<std::string> missing_inputs;            // keys of input_map that the message has not
 };

@@ -1,6 +1,6 @@
-// GraphDef -> Graph. The message is read in two strides: first every node is taken apart and put in order, and
-// whatever is unknown is reported at once; then nodes are added through Graph::add, which checks each as if a user
-// had just written it.
+// GraphDef -> Graph. The message is read in two strides: first every node is taken apart and put in order,
+// and whatever is unknown is reported at once; then nodes are added through Graph::add, which checks each as
+// if a user had just written it.
 #include <algorithm>
 #include <charconv>
 #include <functional>
@@ -27,7 +27,7 @@ constexpr std::string_view kCall = "PartitionedCall";  // what an operation name
 using Attrs = std::vector<std::pair<std::string_view, Reader>>;
 using Element = std::variant<Output, Node*>;
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string quoted(std::string_view text) { return std::string("'").append(text).append("'"); }
 
 // "'a', 'b', 'c' and 7 more"
 template <class Names>
@@ -201,8 +201,10 @@ FunctionMessage read_function(Reader in) {
   }
   require(!function.name.empty(), "a function in the message has no name");
   while (signature->next()) {
-    if (signature->field() == 2) function.arguments.push_back(read_argument(signature->message(), function.name));
-    if (signature->field() == 3) function.results.push_back(read_argument(signature->message(), function.name));
+    if (signature->field() == 2)
+      function.arguments.push_back(read_argument(signature->message(), function.name));
+    if (signature->field() == 3)
+      function.results.push_back(read_argument(signature->message(), function.name));
     if (signature->field() == 20) function.control_outputs.push_back(signature->text());
   }
   return function;
@@ -218,7 +220,8 @@ void check_versions(Reader in) {
   bool bad = false;
   while (in.next()) {
     if (in.field() == 2) least = in.integer();
-    if (in.field() == 3) in.varints([&](std::uint64_t version) { bad = bad || version == kGraphDefProducer; });
+    if (in.field() == 3)
+      in.varints([&](std::uint64_t version) { bad = bad || version == kGraphDefProducer; });
   }
   require(least <= kGraphDefProducer && !bad, "the graph was made for programs that read version ", least,
           " of the format or newer ones; this is version ", kGraphDefProducer);
@@ -246,8 +249,8 @@ GraphMessage read_graph(std::string_view message) {
 
 // ---- order
 
-// Items after all that they need, otherwise in their own order. `needs[i]` are indices; `name_of(i)` is for the
-// message about a cycle.
+// Items after all that they need, otherwise in their own order. `needs[i]` are indices; `name_of(i)` is for
+// the message about a cycle.
 std::vector<int> in_order(const std::vector<std::vector<int>>& needs,
                           const std::function<std::string(int)>& name_of) {
   const int count = int(needs.size());
@@ -417,8 +420,8 @@ class Builder {
       if (arg.is_type_list) count = std::int64_t(node.attr<std::vector<DType>>(arg.type_attr).size());
       if (!arg.number_attr.empty()) count = node.attr<std::int64_t>(arg.number_attr);
       if (arg.name == source.output) {
-        require(source.index < count, "output ", quoted(arg.name), " of node ", quoted(source.node), " has ", count,
-                " elements, there is no number ", source.index);
+        require(source.index < count, "output ", quoted(arg.name), " of node ", quoted(source.node), " has ",
+                count, " elements, there is no number ", source.index);
         return position + source.index;
       }
       position += int(count);
@@ -429,9 +432,8 @@ class Builder {
   void make(int i) {
     const NodeMessage& message = messages_[i];
     NodeSpec spec{.name = names_[i], .inputs = {}, .control_inputs = control_inputs, .source = source};
-    spec.device = device.empty()
-                      ? std::string(message.device)
-                      : DeviceSpec::parse(device).merged(DeviceSpec::parse(message.device)).str();
+    spec.device = device.empty() ? std::string(message.device)
+                                 : DeviceSpec::parse(device).merged(DeviceSpec::parse(message.device)).str();
     for (const Source& input : message.inputs) {
       const Element element = resolve(input);
       if (const Output* output = std::get_if<Output>(&element)) {
@@ -457,8 +459,8 @@ class Builder {
       if (name == kOutputShapes) continue;
       const AttrDef* known = op.find_attr(name);
       if (!known && !name.starts_with('_')) {
-        require(shared_.defaults.is_default(message.op, name, value), "node ", quoted(message.name), " (", message.op,
-                ") has an attribute ", quoted(name),
+        require(shared_.defaults.is_default(message.op, name, value), "node ", quoted(message.name), " (",
+                message.op, ") has an attribute ", quoted(name),
                 " that is not known here; the graph comes from a version of the operation that does more");
         continue;
       }
@@ -470,7 +472,8 @@ class Builder {
 
   AttrMap call_attrs(const NodeMessage& message) {
     const auto function = graph_.find_function(message.op);
-    require(function != nullptr, "node ", quoted(message.name), " calls the unknown function ", quoted(message.op));
+    require(function != nullptr, "node ", quoted(message.name), " calls the unknown function ",
+            quoted(message.op));
     AttrMap attrs{{"f", FunctionName{std::string(message.op)}}};
     std::vector<DType> in, out;
     for (const Node* argument : function->arguments) in.push_back(argument->dtype(0));
@@ -531,7 +534,8 @@ class Builder {
 // ---- functions
 
 // Names of functions that the nodes may call.
-void collect_calls(const std::vector<NodeMessage>& nodes, Expansion& expansion, std::set<std::string>& names) {
+void collect_calls(const std::vector<NodeMessage>& nodes, Expansion& expansion,
+                   std::set<std::string>& names) {
   for (const NodeMessage& node : nodes) {
     names.emplace(node.op);
     for (const auto& [key, value] : node.attrs) {
@@ -557,10 +561,10 @@ std::shared_ptr<Function> build_function(const FunctionMessage& message, const s
   std::unordered_map<std::string_view, Node*> arguments;
   for (std::size_t i = 0; i < message.arguments.size(); ++i) {
     const Argument& argument = message.arguments[i];
-    Node& node = function->graph.add(
-        find_op("_Arg"), {.name = std::string(argument.name),
-                          .inputs = {},
-                          .attrs = {{"T", argument.dtype}, {"index", std::int64_t(i)}}});
+    Node& node =
+        function->graph.add(find_op("_Arg"), {.name = std::string(argument.name),
+                                              .inputs = {},
+                                              .attrs = {{"T", argument.dtype}, {"index", std::int64_t(i)}}});
     const auto attrs = message.argument_attrs.find(i);
     if (attrs != message.argument_attrs.end()) {
       for (const auto& [name, value] : attrs->second) {
@@ -578,7 +582,8 @@ std::shared_ptr<Function> build_function(const FunctionMessage& message, const s
   builder.outside = [&](const Source& source) -> std::optional<Element> {
     const auto found = arguments.find(source.node);
     if (found == arguments.end()) return std::nullopt;
-    require(source.index == 0, "argument ", quoted(source.node), " is one tensor, there is no number ", source.index);
+    require(source.index == 0, "argument ", quoted(source.node), " is one tensor, there is no number ",
+            source.index);
     if (source.control) return found->second;
     return found->second->output(0);
   };
@@ -631,8 +636,8 @@ void build_functions(Graph& graph, const std::vector<FunctionMessage>& messages,
     try {
       function = build_function(messages[i], calls[i], graph, shared);
     } catch (const Error& error) {
-      throw Error(error.code(), str("in function ", quoted(messages[i].name), ": ", error.what()), error.node(),
-                  error.op());
+      throw Error(error.code(), str("in function ", quoted(messages[i].name), ": ", error.what()),
+                  error.node(), error.op());
     }
     if (const auto known = graph.find_function(function->name)) {
       if (to_function_def(*known) != to_function_def(*function)) {
@@ -646,7 +651,8 @@ void build_functions(Graph& graph, const std::vector<FunctionMessage>& messages,
 
 // ---- what is not known here
 
-// One error that lists all operations without a definition, so that a user sees the whole of the work at once.
+// One error that lists all operations without a definition, so that a user sees the whole of the work at
+// once.
 void check_operations(const Graph& graph, const GraphMessage& message) {
   std::set<std::string_view> functions;
   for (const FunctionMessage& function : message.functions) functions.insert(function.name);
@@ -667,7 +673,8 @@ void check_operations(const Graph& graph, const GraphMessage& message) {
   std::string text;
   constexpr std::size_t kSuggestions = 5;  // the search for near names takes time
   for (const auto& [op, nodes] : unknown) {
-    text += str(text.empty() ? "" : "; ", op, " (", nodes.size() == 1 ? "node " : "nodes ", some_of(nodes), ")");
+    text +=
+        str(text.empty() ? "" : "; ", op, " (", nodes.size() == 1 ? "node " : "nodes ", some_of(nodes), ")");
     if (unknown.size() <= kSuggestions && op.size() < 100) text += did_you_mean(op, known);
   }
   fail(Code::not_found, "the graph uses ", unknown.size(), " operation", unknown.size() == 1 ? "" : "s",
@@ -718,7 +725,8 @@ Imported import_graphdef(Graph& graph, std::string_view message, const ImportOpt
   try {
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       const bool is_output = options.return_elements[i].find(':') != std::string::npos;
-      imported.returned.push_back(is_output ? builder.resolve(wanted[i]) : Element(builder.find(wanted[i].node)));
+      imported.returned.push_back(is_output ? builder.resolve(wanted[i])
+                                            : Element(builder.find(wanted[i].node)));
     }
   } catch (...) {
     builder.undo();

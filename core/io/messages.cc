@@ -18,21 +18,33 @@ constexpr std::uint64_t kReference = 100;  // what a reference type's number is 
 
 // ---- which field of a TensorProto holds the elements of a dtype
 
-enum class Storage { half, float32, float64, int32, string, complex64, int64, boolean, complex128, uint32, uint64 };
+enum class Storage {
+  half,
+  float32,
+  float64,
+  int32,
+  string,
+  complex64,
+  int64,
+  boolean,
+  complex128,
+  uint32,
+  uint64
+};
 struct ElementField {
   DType dtype;
   int field;
   Storage storage;
 };
 constexpr ElementField kElementFields[] = {
-    {DType::float32, 5, Storage::float32},      {DType::float64, 6, Storage::float64},
-    {DType::int32, 7, Storage::int32},          {DType::uint8, 7, Storage::int32},
-    {DType::int16, 7, Storage::int32},          {DType::int8, 7, Storage::int32},
-    {DType::uint16, 7, Storage::int32},         {DType::string, 8, Storage::string},
-    {DType::complex64, 9, Storage::complex64},  {DType::int64, 10, Storage::int64},
-    {DType::boolean, 11, Storage::boolean},     {DType::complex128, 12, Storage::complex128},
-    {DType::float16, 13, Storage::half},        {DType::bfloat16, 13, Storage::half},
-    {DType::uint32, 16, Storage::uint32},       {DType::uint64, 17, Storage::uint64},
+    {DType::float32, 5, Storage::float32},     {DType::float64, 6, Storage::float64},
+    {DType::int32, 7, Storage::int32},         {DType::uint8, 7, Storage::int32},
+    {DType::int16, 7, Storage::int32},         {DType::int8, 7, Storage::int32},
+    {DType::uint16, 7, Storage::int32},        {DType::string, 8, Storage::string},
+    {DType::complex64, 9, Storage::complex64}, {DType::int64, 10, Storage::int64},
+    {DType::boolean, 11, Storage::boolean},    {DType::complex128, 12, Storage::complex128},
+    {DType::float16, 13, Storage::half},       {DType::bfloat16, 13, Storage::half},
+    {DType::uint32, 16, Storage::uint32},      {DType::uint64, 17, Storage::uint64},
 };
 constexpr int kDTypeField = 1, kShapeField = 2, kContentField = 4;
 
@@ -44,7 +56,8 @@ const ElementField& element_field(DType dtype) {
 }
 
 // The elements that stand in one field, appended to `bytes` as they lie in memory (strings to `texts`).
-void read_elements(Reader& in, const ElementField& known, std::string& bytes, std::vector<std::string>& texts) {
+void read_elements(Reader& in, const ElementField& known, std::string& bytes,
+                   std::vector<std::string>& texts) {
   const auto put = [&](auto value) {
     char raw[sizeof value];
     std::memcpy(raw, &value, sizeof value);
@@ -216,8 +229,9 @@ Tensor read_tensor(Reader in, Expansion& expansion) {
   const std::int64_t repeated = dtype == DType::string && have ? std::int64_t(texts.back().size()) : 0;
   const std::int64_t added = checked_mul(count - have, std::int64_t(size_of(dtype)) + repeated);
   if (added > expansion.bytes_left) {
-    fail(Code::resource_exhausted, "a ", name_of(dtype), " tensor of shape ", shape, " stands in the message as ",
-         have, " elements to be repeated; that is more memory than an import may take");
+    fail(Code::resource_exhausted, "a ", name_of(dtype), " tensor of shape ", shape,
+         " stands in the message as ", have,
+         " elements to be repeated; that is more memory than an import may take");
   }
   expansion.bytes_left -= added;
   Tensor tensor(dtype, std::move(shape));
@@ -273,15 +287,16 @@ template <class T>
 void write_list(Writer& out, int number, const std::vector<T>& values) {
   if constexpr (std::is_same_v<T, float>) {
     out.packed_reals(number, values);
-  } else if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::int64_t> || std::is_same_v<T, DType>) {
+  } else if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::int64_t> ||
+                       std::is_same_v<T, DType>) {
     out.packed_varints(number, values);
   } else {
     for (const T& value : values) write_one(out, number, value);
   }
 }
 
-// Reads one field of the named type, which may hold several values if they are packed numbers: calls put(value)
-// with each.
+// Reads one field of the named type, which may hold several values if they are packed numbers: calls
+// put(value) with each.
 template <class Put>
 void read_values(Reader& in, std::string_view type, Expansion& expansion, Put&& put) {
   if (type == "string") {
@@ -329,8 +344,8 @@ Attr read_list(Reader in, std::string_view element, Expansion& expansion) {
   }
   Attr list = empty_list(element);
   while (in.next()) {
-    const auto known =
-        std::find_if(std::begin(kAttrTypes), std::end(kAttrTypes), [&](auto& t) { return t.list_field == in.field(); });
+    const auto known = std::find_if(std::begin(kAttrTypes), std::end(kAttrTypes),
+                                    [&](auto& t) { return t.list_field == in.field(); });
     if (known == std::end(kAttrTypes)) continue;
     require(known->name == element, "a list(", element, ") holds a ", known->name);
     read_values(in, element, expansion, [&](auto value) { append_to(list, std::move(value)); });
@@ -344,7 +359,8 @@ void write_attr(Writer& out, const Attr& value) {
   std::string_view type = attr_type(value);
   const bool is_list = type.starts_with("list(");
   if (is_list) type = type.substr(5, type.size() - 6);
-  const auto& known = *std::find_if(std::begin(kAttrTypes), std::end(kAttrTypes), [&](auto& t) { return t.name == type; });
+  const auto& known =
+      *std::find_if(std::begin(kAttrTypes), std::end(kAttrTypes), [&](auto& t) { return t.name == type; });
   std::visit(
       [&]<class T>(const T& held) {
         if constexpr (requires { typename T::allocator_type; } && !std::is_same_v<T, std::string>) {

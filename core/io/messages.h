@@ -30,8 +30,8 @@ DType read_dtype(std::uint64_t number);
 void write_attr(wire::Writer& out, const Attr& value);
 // `type` is the attribute's type in its definition, or "" if there is none: then the message decides.
 Attr read_attr(wire::Reader in, std::string_view type, Expansion& expansion);
-// Whether the value is the empty one of its kind: false, 0, "", no elements. Attributes that later versions of a
-// definition add tend to have it for a default.
+// Whether the value is the empty one of its kind: false, 0, "", no elements. Attributes that later versions
+// of a definition add tend to have it for a default.
 bool is_empty_attr(wire::Reader in);
 
 void write_op_def(wire::Writer& out, const OpDef& op);

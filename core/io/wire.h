@@ -1,8 +1,8 @@
 // The protocol buffer wire format: just enough to read and write messages field by field.
 //
-// A message is a sequence of fields, each a tag (number << 3 | kind) and a value. What a reader does not know it
-// skips, so old programs read new messages. Nothing here trusts its input: every length is checked against the
-// bytes there are, and nesting is bounded.
+// A message is a sequence of fields, each a tag (number << 3 | kind) and a value. What a reader does not know
+// it skips, so old programs read new messages. Nothing here trusts its input: every length is checked against
+// the bytes there are, and nesting is bounded.
 #pragma once
 
 #include <bit>
@@ -92,7 +92,11 @@ class Reader {
   static bool is_utf8(std::string_view text) {
     for (std::size_t i = 0; i < text.size();) {
       const auto first = static_cast<unsigned char>(text[i]);
-      const int length = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
+      const int length = first < 0x80       ? 1
+                         : first >> 5 == 6  ? 2
+                         : first >> 4 == 14 ? 3
+                         : first >> 3 == 30 ? 4
+                                            : 0;
       if (length == 0 || i + length > text.size()) return false;
       std::uint32_t point = length == 1 ? first : first & (0x7f >> length);
       for (int k = 1; k < length; ++k) {
@@ -152,11 +156,21 @@ class Reader {
   void skip(Kind kind) {
     pending_ = false;
     switch (kind) {
-      case Kind::varint: take_varint(); break;
-      case Kind::fixed64: take<std::uint64_t>(); break;
-      case Kind::fixed32: take<std::uint32_t>(); break;
-      case Kind::bytes: take_bytes(); break;
-      default: skip_group(); break;
+      case Kind::varint:
+        take_varint();
+        break;
+      case Kind::fixed64:
+        take<std::uint64_t>();
+        break;
+      case Kind::fixed32:
+        take<std::uint32_t>();
+        break;
+      case Kind::bytes:
+        take_bytes();
+        break;
+      default:
+        skip_group();
+        break;
     }
   }
   // Groups are an ancient kind of sub-message that ends with a tag instead of starting with a length.
@@ -173,7 +187,8 @@ class Reader {
         case Kind::end_group:
           require(numbers[--level] == tag >> 3, "malformed message: a group ends that did not begin");
           break;
-        default: skip(kind);
+        default:
+          skip(kind);
       }
     }
   }
@@ -186,7 +201,8 @@ class Reader {
 };
 
 // Appends fields to a message. The plain calls leave out a value that is the default (zero, empty), as the
-// format's rules for single fields say; the `_element` ones do not, for repeated fields and members of a oneof.
+// format's rules for single fields say; the `_element` ones do not, for repeated fields and members of a
+// oneof.
 class Writer {
  public:
   void varint(int field, std::uint64_t value) {
