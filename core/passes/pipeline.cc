@@ -31,7 +31,12 @@ void run_passes(Function& function, std::span<const std::string> disabled, bool 
 
 void infer_all(Function& function) {
   for (Node* node : function.graph.topological_order()) {
-    if (!node->has(Trait::argument)) in_node(*node, [&] { infer_and_store(*node); });
+    if (node->has(Trait::argument)) continue;
+    in_node(*node, [&] {
+      infer_and_store(*node);
+      // A placeholder with a default does not have the default's shape for sure until it is not fed.
+      if (node->has(Trait::identity)) node->merge_shape(0, node->input(0).shape());
+    });
   }
 }
 
