@@ -603,7 +603,6 @@ std::unique_ptr<Kernel> prepare_lin_space(PrepareContext& c) {
 }  // namespace
 
 HEADRACE_KERNELS(array) {
-  add_kernel("NoOp", [](PrepareContext&) { return nothing_to_run(); });
   add_kernel("Const", prepare_const);
   add_kernel("Placeholder", prepare_placeholder);
   add_kernel("PlaceholderV2", prepare_placeholder);
