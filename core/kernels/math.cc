@@ -1,0 +1,304 @@
+#include <algorithm>
+#include <cmath>
+#include <complex>
+#include <limits>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "core/base/parallel.h"
+#include "core/kernels/elementwise.h"
+#include "core/kernels/vector/vector.h"
+
+namespace headrace {
+namespace {
+
+// ---- strings
+
+struct StringOperand {
+  int input;
+  std::vector<std::int64_t> strides;
+};
+// f(out, x, y) for each pair of broadcast strings.
+template <class R, class F>
+std::unique_ptr<Kernel> string_pairs(PrepareContext& c, F f) {
+  const Shape shape = c.outputs()[0].shape;
+  std::vector<std::int64_t> dims(shape.dims().begin(), shape.dims().end());
+  std::vector<std::vector<std::int64_t>> strides;
+  for (const auto& input : c.inputs()) {
+    const auto from = input.shape.dims();
+    const auto own = strides_of(from);
+    std::vector<std::int64_t> padded(dims.size(), 0);
+    for (std::size_t d = 0; d < from.size(); ++d) {
+      if (from[d] != 1) padded[dims.size() - from.size() + d] = own[d];
+    }
+    strides.push_back(std::move(padded));
+  }
+  const bool owns = std::is_same_v<R, std::string>;
+  if (owns) c.own_output(0);
+  return kernel([=](RunContext& r) {
+    Tensor made;
+    if (owns) r.set_output(0, made = Tensor(dtype_v<R>, shape));
+    const auto *x = r.input<std::string>(0), *y = r.input<std::string>(1);
+    R* out = r.output<R>(0);
+    const std::int64_t count = shape.size();
+    for (std::int64_t i = 0; i < count; ++i) {
+      std::int64_t rest = i, at_x = 0, at_y = 0;
+      for (std::size_t d = dims.size(); d-- > 0; rest /= dims[d]) {
+        at_x += rest % dims[d] * strides[0][d];
+        at_y += rest % dims[d] * strides[1][d];
+      }
+      out[i] = f(x[at_x], y[at_y]);
+    }
+  });
+}
+
+std::unique_ptr<Kernel> prepare_add(PrepareContext& c) {
+  if (c.inputs()[0].dtype != DType::string) return elementwise(c);
+  return string_pairs<std::string>(c, [](const std::string& x, const std::string& y) { return x + y; });
+}
+
+template <bool IfEqual>
+std::unique_ptr<Kernel> prepare_equal(PrepareContext& c) {
+  if (!c.node().attr<bool>("incompatible_shape_error")) {
+    try {
+      broadcast(c.inputs()[0].shape, c.inputs()[1].shape);
+    } catch (const Error&) {  // such shapes count as different
+      c.fixed_output(0, Tensor::scalar(!IfEqual));
+      return nothing_to_run();
+    }
+  }
+  if (c.inputs()[0].dtype != DType::string) return elementwise(c);
+  return string_pairs<bool>(c, [](const std::string& x, const std::string& y) { return (x == y) == IfEqual; });
+}
+
+// ---- choice
+
+// A vector condition chooses rows; shape (n) against (n, ...) is shape (n, 1...) for broadcasting.
+std::unique_ptr<Kernel> prepare_select(PrepareContext& c) {
+  const Shape &condition = c.inputs()[0].shape, &out = c.outputs()[0].shape;
+  const bool by_row = condition.rank() == 1 && out.rank() > 1;
+  if (!is_plain(c.outputs()[0].dtype)) {
+    c.own_output(0);
+    const Shape shape = out;
+    const DType dtype = c.outputs()[0].dtype;
+    const std::int64_t period = condition.size() == 0 ? 1 : std::max<std::int64_t>(1, out.size() / condition.size());
+    require(c.node().op().name() == "Select" || (c.inputs()[1].shape == out && c.inputs()[2].shape == out),
+            "branches that are not numbers do not broadcast here; give them the shape of the result");
+    return kernel([=](RunContext& r) {
+      Tensor made(dtype, shape);
+      const bool* chosen = r.input<bool>(0);
+      const std::size_t width = size_of(dtype);
+      for (std::int64_t i = 0; i < shape.size(); ++i) {
+        const std::byte* from = r.input<std::byte>(chosen[i / period] ? 1 : 2) + std::size_t(i) * width;
+        copy_elements(dtype, from, made.data<std::byte>() + std::size_t(i) * width, 1);
+      }
+      r.set_output(0, std::move(made));
+    });
+  }
+  if (!by_row) return elementwise(c, "Select");
+  Shape column = condition;
+  for (int i = 1; i < out.rank(); ++i) column.push_back(1);
+  return elementwise(c, "Select", column);
+}
+
+// ---- sums of many tensors
+
+template <class T>
+void add_block(std::int64_t n, const T* const* x, std::size_t inputs, T* out) {
+  using Sum = Compute<T>;
+  constexpr std::int64_t kBlock = 512;
+  Sum sums[kBlock];
+  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
+    const std::int64_t count = std::min(kBlock, n - begin);
+    for (std::int64_t i = 0; i < count; ++i) sums[i] = Sum(x[0][begin + i]);
+    for (std::size_t k = 1; k < inputs; ++k) {
+      const T* next = x[k] + begin;
+      for (std::int64_t i = 0; i < count; ++i) sums[i] = Sum(sums[i] + Sum(next[i]));
+    }
+    for (std::int64_t i = 0; i < count; ++i) out[begin + i] = T(sums[i]);
+  }
+}
+
+std::unique_ptr<Kernel> prepare_add_n(PrepareContext& c) {
+  const std::size_t inputs = c.inputs().size();
+  const std::int64_t n = c.outputs()[0].shape.size();
+  if (inputs == 1) {
+    c.alias(0, 0);
+    return nothing_to_run();
+  }
+  std::unique_ptr<Kernel> made;
+  visit(NumericTypes{}, c.outputs()[0].dtype, [&]<class T>(std::type_identity<T>) {
+    for (std::size_t k = 0; k < inputs; ++k) c.in_place(0, int(k));
+    const double cost = 0.04 * double(sizeof(T) * (inputs + 1));
+    made = kernel([n, inputs, cost](RunContext& r) {
+      T* out = r.output<T>(0);
+      parallel_for(n, cost, [&](std::int64_t begin, std::int64_t end) {
+        // A few at a time, so that no list of pointers has to be allocated; a block is written after it was read.
+        constexpr std::size_t kAtOnce = 16;
+        const T* x[kAtOnce];
+        if (inputs <= kAtOnce) {
+          for (std::size_t k = 0; k < inputs; ++k) x[k] = r.input<T>(int(k)) + begin;
+          return add_block(end - begin, x, inputs, out + begin);
+        }
+        for (std::int64_t at = begin; at < end; at += 512) {
+          const std::int64_t count = std::min<std::int64_t>(512, end - at);
+          alignas(64) Compute<T> sums[512];
+          for (std::int64_t i = 0; i < count; ++i) sums[i] = Compute<T>(r.input<T>(0)[at + i]);
+          for (std::size_t k = 1; k < inputs; ++k) {
+            const T* next = r.input<T>(int(k)) + at;
+            for (std::int64_t i = 0; i < count; ++i) sums[i] = Compute<T>(sums[i] + Compute<T>(next[i]));
+          }
+          for (std::int64_t i = 0; i < count; ++i) out[at + i] = T(sums[i]);
+        }
+      });
+    });
+  });
+  return made;
+}
+
+// ---- comparison within a tolerance
+
+std::unique_ptr<Kernel> prepare_approximate_equal(PrepareContext& c) {
+  const std::int64_t n = c.outputs()[0].shape.size();
+  const auto tolerance = double(c.node().attr<float>("tolerance"));
+  std::unique_ptr<Kernel> made;
+  visit(NumericTypes{}, c.inputs()[0].dtype, [&]<class T>(std::type_identity<T>) {
+    made = kernel([n, tolerance](RunContext& r) {
+      const T *x = r.input<T>(0), *y = r.input<T>(1);
+      bool* out = r.output<bool>(0);
+      parallel_for(n, 0.5, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          using std::abs;
+          if constexpr (std::is_integral_v<T>) {
+            out[i] = double(x[i] > y[i] ? x[i] - y[i] : y[i] - x[i]) < tolerance;
+          } else {
+            out[i] = abs(Compute<T>(x[i]) - Compute<T>(y[i])) < tolerance;
+          }
+        }
+      });
+    });
+  });
+  return made;
+}
+
+// ---- vectors, counts
+
+std::unique_ptr<Kernel> prepare_cross(PrepareContext& c) {
+  const std::int64_t n = c.outputs()[0].shape.size() / 3;
+  std::unique_ptr<Kernel> made;
+  visit(RealTypes{}, c.outputs()[0].dtype, [&]<class T>(std::type_identity<T>) {
+    made = kernel([n](RunContext& r) {
+      const T *a = r.input<T>(0), *b = r.input<T>(1);
+      T* out = r.output<T>(0);
+      parallel_for(n, 2, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          const T *u = a + 3 * i, *v = b + 3 * i;
+          T* w = out + 3 * i;
+          w[0] = T(u[1] * v[2] - u[2] * v[1]);
+          w[1] = T(u[2] * v[0] - u[0] * v[2]);
+          w[2] = T(u[0] * v[1] - u[1] * v[0]);
+        }
+      });
+    });
+  });
+  return made;
+}
+
+std::unique_ptr<Kernel> prepare_bincount(PrepareContext& c) {
+  const std::int64_t n = c.inputs()[0].shape.size(), bins = c.outputs()[0].shape.size();
+  const std::int64_t weights = c.inputs()[2].shape.size();
+  require(weights == 0 || weights == n, "weights has ", weights, " elements, but arr has ", n,
+          "; give one weight for each element, or none at all");
+  std::unique_ptr<Kernel> made;
+  visit(Types<std::int32_t, std::int64_t, float, double>{}, c.outputs()[0].dtype,
+        [&]<class T>(std::type_identity<T>) {
+          made = kernel([n, bins, weights](RunContext& r) {
+            const auto* values = r.input<std::int32_t>(0);
+            const T* weight = r.input<T>(2);
+            T* out = r.output<T>(0);
+            std::fill_n(out, bins, T(0));
+            for (std::int64_t i = 0; i < n; ++i) {
+              require(values[i] >= 0, "arr contains ", values[i], ", but only values from 0 can be counted");
+              if (values[i] < bins) out[values[i]] += weights ? weight[i] : T(1);
+            }
+          });
+        });
+  return made;
+}
+
+std::unique_ptr<Kernel> prepare_bucketize(PrepareContext& c) {
+  const std::int64_t n = c.outputs()[0].shape.size();
+  const auto& boundaries = c.node().attr<std::vector<float>>("boundaries");
+  std::unique_ptr<Kernel> made;
+  visit(Types<std::int32_t, std::int64_t, float, double>{}, c.inputs()[0].dtype,
+        [&]<class T>(std::type_identity<T>) {
+          made = kernel([n, boundaries](RunContext& r) {
+            const T* x = r.input<T>(0);
+            auto* out = r.output<std::int32_t>(0);
+            parallel_for(n, 5, [&](std::int64_t begin, std::int64_t end) {
+              for (std::int64_t i = begin; i < end; ++i) {
+                const auto after = std::upper_bound(boundaries.begin(), boundaries.end(), double(x[i]),
+                                                    [](double value, float bound) { return value < double(bound); });
+                out[i] = std::int32_t(after - boundaries.begin());
+              }
+            });
+          });
+        });
+  return made;
+}
+
+std::unique_ptr<Kernel> prepare_histogram(PrepareContext& c) {
+  const std::int64_t n = c.inputs()[0].shape.size(), bins = c.outputs()[0].shape.size();
+  const DType counts = c.outputs()[0].dtype;
+  std::unique_ptr<Kernel> made;
+  visit(Types<std::int32_t, std::int64_t, float, double>{}, c.inputs()[0].dtype,
+        [&]<class T>(std::type_identity<T>) {
+          visit(IndexTypes{}, counts, [&]<class Count>(std::type_identity<Count>) {
+            made = kernel([n, bins](RunContext& r) {
+              const T *x = r.input<T>(0), *range = r.input<T>(1);
+              require(range[0] < range[1], "value_range is [", range[0], ", ", range[1],
+                      "], expected the low end below the high end");
+              const double low = double(range[0]), step = (double(range[1]) - low) / double(bins);
+              auto* out = r.output<Count>(0);
+              std::fill_n(out, bins, Count(0));
+              for (std::int64_t i = 0; i < n; ++i) {
+                const double bin = std::floor((double(x[i]) - low) / step);
+                ++out[std::int64_t(std::clamp(bin == bin ? bin : 0.0, 0.0, double(bins - 1)))];
+              }
+            });
+          });
+        });
+  return made;
+}
+
+}  // namespace
+
+HEADRACE_KERNELS(math) {
+  for (const char* name :
+       {"Neg", "Abs", "ComplexAbs", "Sign", "Reciprocal", "Inv", "Square", "Sqrt", "Rsqrt", "Exp", "Expm1", "Log", "Log1p",
+        "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh", "Asinh", "Acosh", "Atanh", "Sigmoid", "Erf",
+        "Erfc", "Erfinv", "Ndtri", "Lgamma", "Digamma", "BesselI0e", "BesselI1e", "Floor", "Ceil", "Round", "Rint",
+        "IsNan", "IsInf", "IsFinite", "LogicalNot", "Invert", "PopulationCount", "Conj", "Real", "Imag", "Angle",
+        "TanhGrad", "SigmoidGrad", "SqrtGrad", "RsqrtGrad", "InvGrad", "ReciprocalGrad", "AddV2", "Sub", "Mul",
+        "SquaredDifference", "Div", "RealDiv", "TruncateDiv", "FloorDiv", "FloorMod", "Mod", "TruncateMod", "Maximum",
+        "Minimum", "Pow", "MulNoNan", "DivNoNan", "Xdivy", "Xlogy", "Atan2", "Nextafter", "Zeta", "Polygamma", "Igamma",
+        "Igammac", "IgammaGradA", "Betainc", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalOr",
+        "BitwiseAnd", "BitwiseOr", "BitwiseXor", "LeftShift", "RightShift", "ClipByValue", "Complex"}) {
+    add_kernel(name, [](PrepareContext& c) { return elementwise(c); });
+  }
+  add_kernel("Add", prepare_add);
+  add_kernel("Equal", prepare_equal<true>);
+  add_kernel("NotEqual", prepare_equal<false>);
+  add_kernel("Select", prepare_select);
+  add_kernel("SelectV2", prepare_select);
+  add_kernel("AddN", prepare_add_n);
+  add_kernel("AccumulateNV2", prepare_add_n);
+  add_kernel("ApproximateEqual", prepare_approximate_equal);
+  add_kernel("Cross", prepare_cross);
+  add_kernel("Bincount", prepare_bincount);
+  add_kernel("Bucketize", prepare_bucketize);
+  add_kernel("HistogramFixedWidth", prepare_histogram);
+}
+
+}  // namespace headrace

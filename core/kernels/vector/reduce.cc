@@ -1,0 +1,159 @@
+// Reductions of contiguous rows, and of columns over rows.
+//
+// A sum keeps many partial sums side by side, so that vectors can add them and rounding errors stay small; how they are
+// grouped depends on the length alone, never on threads.
+#include "core/kernels/vector/functions.h"
+#include "core/kernels/vector/isa.h"
+
+HEADRACE_VECTOR_ISA(HEADRACE_ISA)
+
+namespace headrace::HEADRACE_ISA {
+namespace {
+
+template <class T>
+struct Limits {  // of integers
+  static constexpr T highest = T(-1) > T(0) ? T(-1) : T((std::uint64_t(1) << (8 * sizeof(T) - 1)) - 1);
+  static constexpr T lowest = T(-1) > T(0) ? T(0) : T(std::uint64_t(1) << (8 * sizeof(T) - 1));
+};
+template <>
+struct Limits<float> {
+  static constexpr float highest = __builtin_inff(), lowest = -__builtin_inff();
+};
+template <>
+struct Limits<double> {
+  static constexpr double highest = __builtin_inf(), lowest = -__builtin_inf();
+};
+
+// Narrow integers would multiply as int, which may overflow.
+template <class T>
+INLINE T mul(T x, T y) {
+  return x * y;
+}
+INLINE std::uint16_t mul(std::uint16_t x, std::uint16_t y) { return std::uint16_t(std::uint32_t(x) * y); }
+
+// `of` combines, `take` is what one element counts for.
+struct Sum {
+  template <class T>
+  static constexpr T start = T(0);
+  template <class T>
+  INLINE static T of(T a, T b) {
+    return T(a + b);
+  }
+  template <class T>
+  INLINE static T take(T x) {
+    return x;
+  }
+};
+struct SumSquares : Sum {
+  template <class T>
+  INLINE static T take(T x) {
+    return mul(x, x);
+  }
+};
+struct Prod {
+  template <class T>
+  static constexpr T start = T(1);
+  template <class T>
+  INLINE static T of(T a, T b) {
+    return mul(a, b);
+  }
+  template <class T>
+  INLINE static T take(T x) {
+    return x;
+  }
+};
+struct Max {
+  template <class T>
+  static constexpr T start = Limits<T>::lowest;
+  template <class T>
+  INLINE static T of(T a, T b) {
+    return b > a || b != b ? b : a;
+  }
+  template <class T>
+  INLINE static T take(T x) {
+    return x;
+  }
+};
+struct Min {
+  template <class T>
+  static constexpr T start = Limits<T>::highest;
+  template <class T>
+  INLINE static T of(T a, T b) {
+    return b < a || b != b ? b : a;
+  }
+  template <class T>
+  INLINE static T take(T x) {
+    return x;
+  }
+};
+
+template <class T, class F>
+void row_loop(std::int64_t n, const void* x, void* out) {
+  const T* a = static_cast<const T*>(x);
+  constexpr int kLanes = 256 / sizeof(T);
+  T lanes[kLanes];
+  T result = F::template start<T>;
+  std::int64_t i = 0;
+  if (n >= kLanes) {
+    for (int j = 0; j < kLanes; ++j) lanes[j] = F::take(a[j]);
+    for (i = kLanes; i + kLanes <= n; i += kLanes) {
+      for (int j = 0; j < kLanes; ++j) lanes[j] = F::of(lanes[j], F::take(a[i + j]));
+    }
+    for (int width = kLanes / 2; width > 0; width /= 2) {
+      for (int j = 0; j < width; ++j) lanes[j] = F::of(lanes[j], lanes[j + width]);
+    }
+    result = lanes[0];
+  }
+  T rest = F::template start<T>;
+  for (; i < n; ++i) rest = F::of(rest, F::take(a[i]));
+  *static_cast<T*>(out) = F::of(result, rest);
+}
+
+template <class T, class F>
+void columns_loop(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x, void* out) {
+  const T* a = static_cast<const T*>(x);
+  T* r = static_cast<T*>(out);
+  constexpr std::int64_t kTile = 4096 / sizeof(T);
+  T sums[kTile];  // of our own, so that the compiler knows that nothing else points there
+  for (std::int64_t begin = 0; begin < width; begin += kTile) {
+    const std::int64_t count = width - begin < kTile ? width - begin : kTile;
+    for (std::int64_t j = 0; j < count; ++j) sums[j] = F::template start<T>;
+    std::int64_t i = 0;
+    for (; i + 4 <= rows; i += 4) {
+      const T *p = a + i * stride + begin, *q = p + stride, *s = q + stride, *t = s + stride;
+      for (std::int64_t j = 0; j < count; ++j) {
+        sums[j] = F::of(sums[j], F::of(F::of(F::take(p[j]), F::take(q[j])), F::of(F::take(s[j]), F::take(t[j]))));
+      }
+    }
+    for (; i < rows; ++i) {
+      const T* p = a + i * stride + begin;
+      for (std::int64_t j = 0; j < count; ++j) sums[j] = F::of(sums[j], F::take(p[j]));
+    }
+    for (std::int64_t j = 0; j < count; ++j) r[begin + j] = sums[j];
+  }
+}
+
+// clang-format off
+#define R(OP, DTYPE, T, F) {OP, DType::DTYPE, row_loop<T, F>, columns_loop<T, F>}
+#define FLOATS(OP, F) R(OP, float32, float, F), R(OP, float64, double, F)
+#define BITS(OP, F)                                                                                           \
+  R(OP, int8, std::uint8_t, F), R(OP, uint8, std::uint8_t, F), R(OP, int16, std::uint16_t, F),                \
+  R(OP, uint16, std::uint16_t, F), R(OP, int32, std::uint32_t, F), R(OP, uint32, std::uint32_t, F),           \
+  R(OP, int64, std::uint64_t, F), R(OP, uint64, std::uint64_t, F)
+#define INTS(OP, F)                                                                                           \
+  R(OP, int8, std::int8_t, F), R(OP, uint8, std::uint8_t, F), R(OP, int16, std::int16_t, F),                  \
+  R(OP, uint16, std::uint16_t, F), R(OP, int32, std::int32_t, F), R(OP, uint32, std::uint32_t, F),            \
+  R(OP, int64, std::int64_t, F), R(OP, uint64, std::uint64_t, F)
+
+constexpr vector::Reduction kReductions[] = {
+    FLOATS("sum", Sum), BITS("sum", Sum), FLOATS("prod", Prod), BITS("prod", Prod),
+    FLOATS("max", Max), INTS("max", Max), FLOATS("min", Min), INTS("min", Min),
+    FLOATS("sum_squares", SumSquares), BITS("sum_squares", SumSquares),
+};
+// clang-format on
+
+}  // namespace
+
+vector::Table<vector::Reduction> reductions() { return {kReductions, sizeof(kReductions) / sizeof(kReductions[0])}; }
+
+}  // namespace headrace::HEADRACE_ISA

@@ -1,0 +1,66 @@
+// Loops over contiguous arrays: the innermost work of elementwise kernels and reductions.
+//
+// Every .cc file of this folder is compiled once for each instruction set, into a namespace of that name; tables()
+// (core/kernels/vector.cc) picks the best one that the machine has. These files must not instantiate inline code that
+// is shared with others (no containers, no strings): the linker keeps one copy of it, which could be the AVX-512 one.
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/dtype.h"
+
+namespace headrace::vector {
+
+// n elements each; an output may be the very array that is an input, but they must not overlap otherwise.
+using Unary = void (*)(std::int64_t n, const void* x, void* y);
+using Binary = void (*)(std::int64_t n, const void* x, const void* y, void* z);
+using Ternary = void (*)(std::int64_t n, const void* a, const void* b, const void* c, void* z);
+// Reduces x of shape (rows, width) over its rows: out[j] = x[0][j] + x[1][j] + ..., `stride` elements from row to row.
+using Columns = void (*)(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x, void* out);
+// Reduces n contiguous elements to one.
+using Row = void (*)(std::int64_t n, const void* x, void* out);
+
+// The loop of an operation (its registered name) for its main dtype. 16-bit floats have none: they are converted to
+// float32 and back around the float32 loop.
+template <class Loop>
+struct Entry {
+  const char* op;
+  DType dtype;
+  Loop run;
+  float cost;  // nanoseconds an element, roughly, in cache
+};
+
+struct Reduction {
+  const char* op;  // "sum", "prod", "max", "min", "sum_squares"
+  DType dtype;
+  Row row;
+  Columns columns;
+};
+
+template <class T>
+struct Table {
+  const T* entries;
+  int size;
+  const T* begin() const { return entries; }
+  const T* end() const { return entries + size; }
+};
+
+struct Tables {
+  const char* isa;
+  Table<Entry<Unary>> unary;
+  Table<Entry<Binary>> binary;
+  Table<Entry<Ternary>> ternary;
+  Table<Reduction> reductions;
+  Unary float_of_half, half_of_float, float_of_bfloat16, bfloat16_of_float;
+};
+
+// Those of the machine, or of the lesser instruction set that HEADRACE_ISA names (baseline, avx2, avx512).
+const Tables& tables();
+
+// nullptr if there is none.
+const Entry<Unary>* find_unary(const char* op, DType dtype);
+const Entry<Binary>* find_binary(const char* op, DType dtype);
+const Entry<Ternary>* find_ternary(const char* op, DType dtype);
+const Reduction* find_reduction(const char* op, DType dtype);
+
+}  // namespace headrace::vector
