@@ -1,4 +1,5 @@
 // Conversions between element types, a family of its own because there are as many as pairs of types.
+#include <bit>
 #include <complex>
 #include <cstring>
 #include <type_traits>
@@ -14,7 +15,8 @@ namespace {
 using CastTypes = Join<Types<float, double, bool>, Join<IntegerTypes, ComplexTypes>>;
 
 template <class T>
-inline constexpr bool is_complex_v = std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>;
+inline constexpr bool is_complex_v =
+    std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>;
 
 template <class From, class To>
 To convert(From x) {
@@ -51,8 +53,6 @@ vector::Unary find_cast(DType from, DType to) {
   return loop;
 }
 
-bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
-
 // Drops the mantissa bits that the target has not, so that the conversion does not round.
 void truncate(std::int64_t n, float* x, DType to) {
   const std::uint32_t mask = to == DType::float16 ? 0xffffe000u : 0xffff0000u;
@@ -74,10 +74,10 @@ std::unique_ptr<Kernel> prepare_cast(PrepareContext& c) {
   if (from_width == to_width) c.in_place(0, 0);
 
   const auto& tables = vector::tables();
-  const auto head = from == DType::float16 ? tables.float_of_half
+  const auto head = from == DType::float16    ? tables.float_of_half
                     : from == DType::bfloat16 ? tables.float_of_bfloat16
                                               : nullptr;
-  const auto tail = to == DType::float16 ? tables.half_of_float
+  const auto tail = to == DType::float16    ? tables.half_of_float
                     : to == DType::bfloat16 ? tables.bfloat16_of_float
                                             : nullptr;
   const DType inner_from = head ? DType::float32 : from, inner_to = tail ? DType::float32 : to;

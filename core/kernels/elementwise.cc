@@ -12,9 +12,9 @@ namespace headrace {
 namespace {
 
 constexpr int kMaxOperands = 3;
-constexpr std::int64_t kBlock = 1024;      // elements that a loop takes at once; all operands of it fit into L1
-constexpr std::size_t kWidest = 16;        // bytes of the widest element
-constexpr double kNsPerByte = 0.04;        // of memory traffic, to judge what threads are worth
+constexpr std::int64_t kBlock = 1024;  // elements that a loop takes at once; all operands of it fit into L1
+constexpr std::size_t kWidest = 16;    // bytes of the widest element
+constexpr double kNsPerByte = 0.04;    // of memory traffic, to judge what threads are worth
 
 bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
 
@@ -28,9 +28,12 @@ struct Loop {
 
   void operator()(std::int64_t n, const void* const* x, void* out) const {
     switch (operands) {
-      case 1: return unary(n, x[0], out);
-      case 2: return binary(n, x[0], x[1], out);
-      default: return ternary(n, x[0], x[1], x[2], out);
+      case 1:
+        return unary(n, x[0], out);
+      case 2:
+        return binary(n, x[0], x[1], out);
+      default:
+        return ternary(n, x[0], x[1], x[2], out);
     }
   }
 };
@@ -71,17 +74,23 @@ void fill(std::byte* to, const std::byte* value, std::int64_t count) {
 }
 void fill(std::size_t width, std::byte* to, const std::byte* value, std::int64_t count) {
   switch (width) {
-    case 1: return fill<1>(to, value, count);
-    case 2: return fill<2>(to, value, count);
-    case 4: return fill<4>(to, value, count);
-    case 8: return fill<8>(to, value, count);
-    default: return fill<16>(to, value, count);
+    case 1:
+      return fill<1>(to, value, count);
+    case 2:
+      return fill<2>(to, value, count);
+    case 4:
+      return fill<4>(to, value, count);
+    case 8:
+      return fill<8>(to, value, count);
+    default:
+      return fill<16>(to, value, count);
   }
 }
 
-// The output, row-major, is cut into blocks: `rows` steps of dimension `split` with all the dimensions after it (or
-// fewer steps, at the end of that dimension). Operands that are not contiguous over a block are expanded into a buffer
-// first; that costs nothing where successive blocks want the same elements (scalars, rows that are added to each row).
+// The output, row-major, is cut into blocks: `rows` steps of dimension `split` with all the dimensions after
+// it (or fewer steps, at the end of that dimension). Operands that are not contiguous over a block are
+// expanded into a buffer first; that costs nothing where successive blocks want the same elements (scalars,
+// rows that are added to each row).
 class Elementwise final : public Kernel {
  public:
   Loop loop;
@@ -94,7 +103,8 @@ class Elementwise final : public Kernel {
     collapse();
     split_ = int(dims.size());
     inner_ = 1;
-    while (split_ > 0 && inner_ * dims[std::size_t(split_ - 1)] <= kBlock) inner_ *= dims[std::size_t(--split_)];
+    while (split_ > 0 && inner_ * dims[std::size_t(split_ - 1)] <= kBlock)
+      inner_ *= dims[std::size_t(--split_)];
     if (split_ == 0) {  // one block: make room for a dimension to split
       dims.insert(dims.begin(), 1);
       for (auto& operand : operands) operand.strides.insert(operand.strides.begin(), 0);
@@ -124,7 +134,8 @@ class Elementwise final : public Kernel {
     if (flat_) {
       parallel_for(size(), cost_, [&](std::int64_t begin, std::int64_t end) {
         std::array<const void*, kMaxOperands> x{};
-        for (std::size_t k = 0; k < operands.size(); ++k) x[k] = data[k] + std::size_t(begin) * operands[k].width;
+        for (std::size_t k = 0; k < operands.size(); ++k)
+          x[k] = data[k] + std::size_t(begin) * operands[k].width;
         loop(end - begin, x.data(), out + std::size_t(begin) * out_width);
       });
     } else {
@@ -171,9 +182,11 @@ class Elementwise final : public Kernel {
   void expand(const Operand& operand, const std::byte* from, std::int64_t rows, std::byte* to) const {
     const int last = int(dims.size()) - 1;
     const auto copy = [&](auto& self, int d, const std::byte* at) -> void {
-      const std::int64_t count = d == split_ ? rows : dims[std::size_t(d)], stride = operand.strides[std::size_t(d)];
+      const std::int64_t count = d == split_ ? rows : dims[std::size_t(d)],
+                         stride = operand.strides[std::size_t(d)];
       if (d < last) {
-        for (std::int64_t i = 0; i < count; ++i) self(self, d + 1, at + i * stride * std::int64_t(operand.width));
+        for (std::int64_t i = 0; i < count; ++i)
+          self(self, d + 1, at + i * stride * std::int64_t(operand.width));
       } else if (stride == 0) {
         fill(operand.width, to, at, count);
         to += count * std::int64_t(operand.width);
@@ -185,8 +198,8 @@ class Elementwise final : public Kernel {
     copy(copy, split_, from);
   }
 
-  void run_blocks(std::int64_t begin, std::int64_t end, const std::array<const std::byte*, kMaxOperands>& data,
-                  std::byte* out) const {
+  void run_blocks(std::int64_t begin, std::int64_t end,
+                  const std::array<const std::byte*, kMaxOperands>& data, std::byte* out) const {
     alignas(64) std::byte expanded[kMaxOperands][std::size_t(kBlock) * kWidest];
     alignas(64) float floats[kMaxOperands + 1][kBlock];
     // What the buffers hold, not to make it again.
@@ -197,13 +210,15 @@ class Elementwise final : public Kernel {
       const std::int64_t row = block % segments_ * rows_;
       const std::int64_t rows = std::min(rows_, dims[std::size_t(split_)] - row), count = rows * inner_;
       std::array<std::int64_t, kMaxOperands> offset{};
-      for (std::size_t k = 0; k < operands.size(); ++k) offset[k] = row * operands[k].strides[std::size_t(split_)];
+      for (std::size_t k = 0; k < operands.size(); ++k)
+        offset[k] = row * operands[k].strides[std::size_t(split_)];
       std::int64_t index = block / segments_;
       const std::int64_t at = (index * dims[std::size_t(split_)] + row) * inner_;
       for (int d = split_ - 1; d >= 0; --d) {
         const std::int64_t i = index % dims[std::size_t(d)];
         index /= dims[std::size_t(d)];
-        for (std::size_t k = 0; k < operands.size(); ++k) offset[k] += i * operands[k].strides[std::size_t(d)];
+        for (std::size_t k = 0; k < operands.size(); ++k)
+          offset[k] += i * operands[k].strides[std::size_t(d)];
       }
       for (std::size_t k = 0; k < operands.size(); ++k) {
         const Operand& operand = operands[k];
@@ -240,15 +255,21 @@ class Elementwise final : public Kernel {
 // The loop of Select is one for each width of elements.
 DType of_width(DType dtype) {
   switch (size_of(dtype)) {
-    case 1: return DType::uint8;
-    case 2: return DType::uint16;
-    case 4: return DType::uint32;
-    case 8: return DType::uint64;
-    default: return DType::complex128;
+    case 1:
+      return DType::uint8;
+    case 2:
+      return DType::uint16;
+    case 4:
+      return DType::uint32;
+    case 8:
+      return DType::uint64;
+    default:
+      return DType::complex128;
   }
 }
 
-std::unique_ptr<Kernel> make(PrepareContext& c, const char* op, std::span<const double> parameters, const Shape* first) {
+std::unique_ptr<Kernel> make(PrepareContext& c, const char* op, std::span<const double> parameters,
+                             const Shape* first) {
   const auto inputs = c.inputs();
   const auto& output = c.outputs()[0];
   const DType dtype = inputs.back().dtype;
@@ -306,8 +327,11 @@ std::unique_ptr<Kernel> make(PrepareContext& c, const char* op, std::span<const 
 
 }  // namespace
 
-std::unique_ptr<Kernel> elementwise(PrepareContext& c) { return make(c, c.node().op().name().c_str(), {}, nullptr); }
-std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, std::initializer_list<double> parameters) {
+std::unique_ptr<Kernel> elementwise(PrepareContext& c) {
+  return make(c, c.node().op().name().c_str(), {}, nullptr);
+}
+std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op,
+                                    std::initializer_list<double> parameters) {
   return make(c, op, {parameters.begin(), parameters.size()}, nullptr);
 }
 std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, const Shape& first) {

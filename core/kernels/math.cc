@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
-#include <limits>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -69,7 +69,8 @@ std::unique_ptr<Kernel> prepare_equal(PrepareContext& c) {
     }
   }
   if (c.inputs()[0].dtype != DType::string) return elementwise(c);
-  return string_pairs<bool>(c, [](const std::string& x, const std::string& y) { return (x == y) == IfEqual; });
+  return string_pairs<bool>(c,
+                            [](const std::string& x, const std::string& y) { return (x == y) == IfEqual; });
 }
 
 // ---- choice
@@ -82,7 +83,8 @@ std::unique_ptr<Kernel> prepare_select(PrepareContext& c) {
     c.own_output(0);
     const Shape shape = out;
     const DType dtype = c.outputs()[0].dtype;
-    const std::int64_t period = condition.size() == 0 ? 1 : std::max<std::int64_t>(1, out.size() / condition.size());
+    const std::int64_t period =
+        condition.size() == 0 ? 1 : std::max<std::int64_t>(1, out.size() / condition.size());
     require(c.node().op().name() == "Select" || (c.inputs()[1].shape == out && c.inputs()[2].shape == out),
             "branches that are not numbers do not broadcast here; give them the shape of the result");
     return kernel([=](RunContext& r) {
@@ -134,7 +136,8 @@ std::unique_ptr<Kernel> prepare_add_n(PrepareContext& c) {
     made = kernel([n, inputs, cost](RunContext& r) {
       T* out = r.output<T>(0);
       parallel_for(n, cost, [&](std::int64_t begin, std::int64_t end) {
-        // A few at a time, so that no list of pointers has to be allocated; a block is written after it was read.
+        // A few at a time, so that no list of pointers has to be allocated; a block is written after it was
+        // read.
         constexpr std::size_t kAtOnce = 16;
         const T* x[kAtOnce];
         if (inputs <= kAtOnce) {
@@ -238,8 +241,9 @@ std::unique_ptr<Kernel> prepare_bucketize(PrepareContext& c) {
             auto* out = r.output<std::int32_t>(0);
             parallel_for(n, 5, [&](std::int64_t begin, std::int64_t end) {
               for (std::int64_t i = begin; i < end; ++i) {
-                const auto after = std::upper_bound(boundaries.begin(), boundaries.end(), double(x[i]),
-                                                    [](double value, float bound) { return value < double(bound); });
+                const auto after =
+                    std::upper_bound(boundaries.begin(), boundaries.end(), double(x[i]),
+                                     [](double value, float bound) { return value < double(bound); });
                 out[i] = std::int32_t(after - boundaries.begin());
               }
             });
@@ -275,16 +279,53 @@ std::unique_ptr<Kernel> prepare_histogram(PrepareContext& c) {
 }  // namespace
 
 HEADRACE_KERNELS(math) {
-  for (const char* name :
-       {"Neg", "Abs", "ComplexAbs", "Sign", "Reciprocal", "Inv", "Square", "Sqrt", "Rsqrt", "Exp", "Expm1", "Log", "Log1p",
-        "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh", "Asinh", "Acosh", "Atanh", "Sigmoid", "Erf",
-        "Erfc", "Erfinv", "Ndtri", "Lgamma", "Digamma", "BesselI0e", "BesselI1e", "Floor", "Ceil", "Round", "Rint",
-        "IsNan", "IsInf", "IsFinite", "LogicalNot", "Invert", "PopulationCount", "Conj", "Real", "Imag", "Angle",
-        "TanhGrad", "SigmoidGrad", "SqrtGrad", "RsqrtGrad", "InvGrad", "ReciprocalGrad", "AddV2", "Sub", "Mul",
-        "SquaredDifference", "Div", "RealDiv", "TruncateDiv", "FloorDiv", "FloorMod", "Mod", "TruncateMod", "Maximum",
-        "Minimum", "Pow", "MulNoNan", "DivNoNan", "Xdivy", "Xlogy", "Atan2", "Nextafter", "Zeta", "Polygamma", "Igamma",
-        "Igammac", "IgammaGradA", "Betainc", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalOr",
-        "BitwiseAnd", "BitwiseOr", "BitwiseXor", "LeftShift", "RightShift", "ClipByValue", "Complex"}) {
+  for (const char* name : {"Neg",         "Abs",
+                           "ComplexAbs",  "Sign",
+                           "Reciprocal",  "Inv",
+                           "Square",      "Sqrt",
+                           "Rsqrt",       "Exp",
+                           "Expm1",       "Log",
+                           "Log1p",       "Sin",
+                           "Cos",         "Tan",
+                           "Asin",        "Acos",
+                           "Atan",        "Sinh",
+                           "Cosh",        "Tanh",
+                           "Asinh",       "Acosh",
+                           "Atanh",       "Sigmoid",
+                           "Erf",         "Erfc",
+                           "Erfinv",      "Ndtri",
+                           "Lgamma",      "Digamma",
+                           "BesselI0e",   "BesselI1e",
+                           "Floor",       "Ceil",
+                           "Round",       "Rint",
+                           "IsNan",       "IsInf",
+                           "IsFinite",    "LogicalNot",
+                           "Invert",      "PopulationCount",
+                           "Conj",        "Real",
+                           "Imag",        "Angle",
+                           "TanhGrad",    "SigmoidGrad",
+                           "SqrtGrad",    "RsqrtGrad",
+                           "InvGrad",     "ReciprocalGrad",
+                           "AddV2",       "Sub",
+                           "Mul",         "SquaredDifference",
+                           "Div",         "RealDiv",
+                           "TruncateDiv", "FloorDiv",
+                           "FloorMod",    "Mod",
+                           "TruncateMod", "Maximum",
+                           "Minimum",     "Pow",
+                           "MulNoNan",    "DivNoNan",
+                           "Xdivy",       "Xlogy",
+                           "Atan2",       "Nextafter",
+                           "Zeta",        "Polygamma",
+                           "Igamma",      "Igammac",
+                           "IgammaGradA", "Betainc",
+                           "Less",        "LessEqual",
+                           "Greater",     "GreaterEqual",
+                           "LogicalAnd",  "LogicalOr",
+                           "BitwiseAnd",  "BitwiseOr",
+                           "BitwiseXor",  "LeftShift",
+                           "RightShift",  "ClipByValue",
+                           "Complex"}) {
     add_kernel(name, [](PrepareContext& c) { return elementwise(c); });
   }
   add_kernel("Add", prepare_add);

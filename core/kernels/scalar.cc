@@ -36,19 +36,19 @@ void ternary_loop(std::int64_t n, const void* x, const void* y, const void* z, v
   for (std::int64_t i = 0; i < n; ++i) r[i] = T(F::of(a[i], b[i], c[i]));
 }
 
-#define UNARY(NAME, EXPRESSION)    \
-  struct NAME {                    \
-    template <class T>             \
-    static auto of(T x) {          \
-      return EXPRESSION;           \
-    }                              \
+#define UNARY(NAME, EXPRESSION) \
+  struct NAME {                 \
+    template <class T>          \
+    static auto of(T x) {       \
+      return EXPRESSION;        \
+    }                           \
   };
-#define BINARY(NAME, EXPRESSION)      \
-  struct NAME {                       \
-    template <class T>                \
-    static auto of(T x, T y) {        \
-      return EXPRESSION;              \
-    }                                 \
+#define BINARY(NAME, EXPRESSION) \
+  struct NAME {                  \
+    template <class T>           \
+    static auto of(T x, T y) {   \
+      return EXPRESSION;         \
+    }                            \
   };
 
 // ---- integers
@@ -210,7 +210,7 @@ BINARY(TanhGrad, y* std::conj(T(1) - x * x))
 BINARY(SigmoidGrad, y* std::conj(x*(T(1) - x)))
 BINARY(SqrtGrad, y* T(0.5) / std::conj(x))
 BINARY(RsqrtGrad, y* T(-0.5) * std::conj(x * x * x))
-BINARY(ReciprocalGrad, -y * std::conj(x * x))
+BINARY(ReciprocalGrad, -y* std::conj(x* x))
 BINARY(MakeComplex, (std::complex<T>(x, y)))
 
 // ---- the tables
@@ -318,7 +318,8 @@ void columns_loop(std::int64_t rows, std::int64_t width, std::int64_t stride, co
     for (std::int64_t j = 0; j < width; ++j) r[j] = F::of(r[j], a[i * stride + j]);
   }
 }
-#define REDUCTION(OP, DTYPE, T, F) {OP, DType::DTYPE, row_loop<T, F>, columns_loop<T, F>}
+#define REDUCTION(OP, DTYPE, T, F) \
+  { OP, DType::DTYPE, row_loop<T, F>, columns_loop<T, F> }
 constexpr Reduction kReductions[] = {
     REDUCTION("sum", complex64, C64, SumOf),
     REDUCTION("sum", complex128, C128, SumOf),

@@ -1,5 +1,6 @@
-// Loops that the compiler does not make vectors of: complex numbers, integer division, special functions. They stand
-// beside those of core/kernels/vector/ and are found through the same find_unary, find_binary and so on.
+// Loops that the compiler does not make vectors of: complex numbers, integer division, special functions.
+// They stand beside those of core/kernels/vector/ and are found through the same find_unary, find_binary and
+// so on.
 #pragma once
 
 #include "core/kernels/vector/vector.h"

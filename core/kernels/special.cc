@@ -12,9 +12,9 @@ constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 constexpr double kPi = 3.14159265358979323846;
 
 // Bernoulli numbers B_2k.
-constexpr double kBernoulli[] = {1.0 / 6,        -1.0 / 30,    1.0 / 42,          -1.0 / 30,     5.0 / 66,
-                                 -691.0 / 2730,  7.0 / 6,      -3617.0 / 510,     43867.0 / 798, -174611.0 / 330,
-                                 854513.0 / 138, -236364091.0 / 2730};
+constexpr double kBernoulli[] = {1.0 / 6,       -1.0 / 30,       1.0 / 42,       -1.0 / 30,
+                                 5.0 / 66,      -691.0 / 2730,   7.0 / 6,        -3617.0 / 510,
+                                 43867.0 / 798, -174611.0 / 330, 854513.0 / 138, -236364091.0 / 2730};
 
 bool is_pole(double x) { return x <= 0 && x == std::floor(x); }
 
@@ -122,14 +122,16 @@ double ndtri(double p) {
   if (p == 0) return -kInfinity;
   if (p == 1) return kInfinity;
   if (p > 0.5) return p == 1 ? kInfinity : -ndtri(1 - p);  // 1 - p is exact there
-  // A first guess (Abramowitz and Stegun 26.2.23), then Halley's iteration on log of the distribution function's tail.
+  // A first guess (Abramowitz and Stegun 26.2.23), then Halley's iteration on log of the distribution
+  // function's tail.
   const double t = std::sqrt(-2 * std::log(p));
-  double x = -(t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308))));
+  double x = -(t - (2.515517 + t * (0.802853 + t * 0.010328)) /
+                       (1 + t * (1.432788 + t * (0.189269 + t * 0.001308))));
   for (int i = 0; i < 4; ++i) {
     const double cdf = 0.5 * std::erfc(-x * std::sqrt(0.5));
     if (cdf == 0) break;
     const double density = std::exp(-0.5 * x * x) / std::sqrt(2 * kPi);
-    const double slope = density / cdf;                  // of log cdf
+    const double slope = density / cdf;  // of log cdf
     const double error = std::log(cdf) - std::log(p);
     const double curvature = -x * slope - slope * slope;  // of log cdf
     const double step = error / slope;
@@ -230,7 +232,7 @@ double igamma_grad_a(double a, double x) {
     return std::exp(a * std::log(x) - x - lgamma(a + 1)) * (sum * (std::log(x) - digamma(a + 1)) + slope);
   }
   // Q's continued fraction as h = A_n / B_n by its recurrence, carried along with its derivative by a.
-  double a0 = 1, a1 = 0, b0 = 0, b1 = 1;       // A_{-1}, A_0, B_{-1}, B_0
+  double a0 = 1, a1 = 0, b0 = 0, b1 = 1;  // A_{-1}, A_0, B_{-1}, B_0
   double da0 = 0, da1 = 0, db0 = 0, db1 = 0;
   double h = 0, dh = 0;
   for (double n = 0; n < 10000; ++n) {
@@ -254,8 +256,7 @@ double igamma_grad_a(double a, double x) {
 double betainc(double a, double b, double x) {
   if (!(a > 0) || !(b > 0) || !(x >= 0 && x <= 1)) return kNaN;
   if (x == 0 || x == 1) return x;
-  const double front =
-      std::exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * std::log(x) + b * std::log1p(-x));
+  const double front = std::exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * std::log(x) + b * std::log1p(-x));
   return x < (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a
                                    : 1 - front * beta_fraction(b, a, 1 - x) / b;
 }

@@ -33,11 +33,17 @@ bool has_avx512() {
 // Best first.
 Tables choose() {
   const char* asked = std::getenv("HEADRACE_ISA");
-#define TAKE(ISA)                                                                                            \
-  if (has_##ISA() && (!asked || !std::strcmp(asked, #ISA) || !std::strcmp("baseline", #ISA))) {               \
-    return {#ISA,                   ISA::unary(),         ISA::binary(),           ISA::ternary(),           \
-            ISA::reductions(),      ISA::float_of_half,   ISA::half_of_float,      ISA::float_of_bfloat16,   \
-            ISA::bfloat16_of_float};                                                                         \
+#define TAKE(ISA)                                                                               \
+  if (has_##ISA() && (!asked || !std::strcmp(asked, #ISA) || !std::strcmp("baseline", #ISA))) { \
+    return {#ISA,                                                                               \
+            ISA::unary(),                                                                       \
+            ISA::binary(),                                                                      \
+            ISA::ternary(),                                                                     \
+            ISA::reductions(),                                                                  \
+            ISA::float_of_half,                                                                 \
+            ISA::half_of_float,                                                                 \
+            ISA::float_of_bfloat16,                                                             \
+            ISA::bfloat16_of_float};                                                            \
   }
   HEADRACE_FOR_EACH_ISA(TAKE)
 #undef TAKE
@@ -59,7 +65,9 @@ class Index {
   }
 
  private:
-  static std::string key(const char* op, DType dtype) { return std::string(op) + '/' + std::to_string(int(dtype)); }
+  static std::string key(const char* op, DType dtype) {
+    return std::string(op) + '/' + std::to_string(int(dtype));
+  }
   std::unordered_map<std::string, const Entry*> entries_;
 };
 

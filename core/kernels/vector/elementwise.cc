@@ -12,7 +12,8 @@ using vector::Entry;
 using vector::Ternary;
 using vector::Unary;
 
-// In place, x and y are one array; ivdep says that nothing else overlaps, so no run-time check forbids vectors.
+// In place, x and y are one array; ivdep says that nothing else overlaps, so no run-time check forbids
+// vectors.
 template <class T, class R, class F>
 void unary_loop(std::int64_t n, const void* x, void* y) {
   const T* a = static_cast<const T*>(x);
@@ -61,12 +62,12 @@ float exact_sin(float x) { return __builtin_sinf(x); }
 float exact_cos(float x) { return __builtin_cosf(x); }
 float exact_tan(float x) { return __builtin_tanf(x); }
 
-#define UNARY(NAME, EXPRESSION)    \
-  struct NAME {                    \
-    template <class T>             \
-    INLINE static auto of(T x) {   \
-      return EXPRESSION;           \
-    }                              \
+#define UNARY(NAME, EXPRESSION)  \
+  struct NAME {                  \
+    template <class T>           \
+    INLINE static auto of(T x) { \
+      return EXPRESSION;         \
+    }                            \
   };
 #define BINARY(NAME, EXPRESSION)      \
   struct NAME {                       \
@@ -107,7 +108,9 @@ INLINE double sigmoid_(double x) {
   const double e = __builtin_exp(-__builtin_fabs(x));
   return (x < 0 ? e : 1.0) / (1.0 + e);
 }
-INLINE double softplus_(double x) { return __builtin_log1p(__builtin_exp(-__builtin_fabs(x))) + (x < 0 ? 0.0 : x); }
+INLINE double softplus_(double x) {
+  return __builtin_log1p(__builtin_exp(-__builtin_fabs(x))) + (x < 0 ? 0.0 : x);
+}
 
 // Narrow integers would multiply as int, which may overflow.
 template <class T>
@@ -170,11 +173,11 @@ BINARY(TanhGrad, y*(T(1) - x * x))
 BINARY(SigmoidGrad, y* x*(T(1) - x))
 BINARY(SqrtGrad, y* T(0.5) / x)
 BINARY(RsqrtGrad, y* T(-0.5) * x * x * x)
-BINARY(ReciprocalGrad, -y * x * x)
+BINARY(ReciprocalGrad, -y* x* x)
 
 // ---- activations, and their derivatives of the gradient first and the feature (or the value) second
 UNARY(Relu, x < 0 ? T(0) : x)
-UNARY(Relu6, x < 0 ? T(0) : x > 6 ? T(6) : x)
+UNARY(Relu6, x<0 ? T(0) : x> 6 ? T(6) : x)
 UNARY(Elu, x < 0 ? expm1_(x) : x)
 UNARY(Selu, x < 0 ? T(1.7580993408473768599) * expm1_(x) : T(1.0507009873554804934) * x)
 UNARY(Softplus, softplus_(x))

@@ -1,5 +1,5 @@
-// Float functions without branches, written so that a loop over them becomes vector code. Coefficients come from
-// tools/fit_polynomials.py; errors are below 2 ulp, NaN and infinities give what IEEE 754 asks for.
+// Float functions without branches, written so that a loop over them becomes vector code. Coefficients come
+// from tools/fit_polynomials.py; errors are below 2 ulp, NaN and infinities give what IEEE 754 asks for.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +48,8 @@ INLINE float ceil_of(float x) {
   return with_sign(r + (r < x ? 1.0f : 0.0f), x);
 }
 
-// x = n log 2 + r with |r| <= log(2) / 2; the high part of log 2 has trailing zeros, so that n times it is exact.
+// x = n log 2 + r with |r| <= log(2) / 2; the high part of log 2 has trailing zeros, so that n times it is
+// exact.
 INLINE float reduce_exp(float x, std::int32_t* n) {
   const float shifted = x * 1.44269504f + kRound;
   *n = as_int(shifted) - as_int(kRound);
@@ -91,8 +92,8 @@ INLINE float log_of(float x) {
   const std::int32_t n = (shifted >> 23) - (subnormal ? 23 : 0);
   const float f = as_float((shifted & 0x007fffff) + 0x3f3504f3) - 1.0f;
   const float p = polynomial(f, 0.0674663856625557f, -0.11675651371479034f, 0.11888162791728973f,
-                             -0.1240558922290802f, 0.14219552278518677f, -0.1666799634695053f, 0.2000211924314499f,
-                             -0.25000008940696716f, 0.3333331346511841f);
+                             -0.1240558922290802f, 0.14219552278518677f, -0.1666799634695053f,
+                             0.2000211924314499f, -0.25000008940696716f, 0.3333331346511841f);
   const float e = float(n), f2 = f * f;
   const float low = (f2 * f * p + e * -2.12194440e-4f) - 0.5f * f2;
   float y = (f + low) + e * 0.693359375f;
@@ -119,18 +120,17 @@ INLINE float sigmoid_of(float x) {
   return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
-INLINE float softplus_of(float x) {
-  return log1p_of(exp_of(-abs_of(x))) + (x < 0.0f ? 0.0f : x);
-}
+INLINE float softplus_of(float x) { return log1p_of(exp_of(-abs_of(x))) + (x < 0.0f ? 0.0f : x); }
 
 INLINE float erf_of(float x) {
   const float t = at_most(abs_of(x), 4.0f), s = t * t;
-  const float near = t + t * polynomial(s, 8.267101657111198e-05f, -0.0008117971592582762f, 0.005198818165808916f,
-                                              -0.026858491823077202f, 0.11283678561449051f, -0.37612631916999817f,
-                                              0.12837916612625122f);
-  const float far = 1.0f - exp_of(polynomial(t, 0.00019295013044029474f, -0.0030139435548335314f,
-                                             0.022110356017947197f, -0.10369008034467697f, -0.6374570727348328f,
-                                             -1.1275125741958618f, -0.00023507622245233506f));
+  const float near = t + t * polynomial(s, 8.267101657111198e-05f, -0.0008117971592582762f,
+                                        0.005198818165808916f, -0.026858491823077202f, 0.11283678561449051f,
+                                        -0.37612631916999817f, 0.12837916612625122f);
+  const float far =
+      1.0f - exp_of(polynomial(t, 0.00019295013044029474f, -0.0030139435548335314f, 0.022110356017947197f,
+                               -0.10369008034467697f, -0.6374570727348328f, -1.1275125741958618f,
+                               -0.00023507622245233506f));
   return with_sign(t < 0.9375f ? near : far, x);
 }
 
@@ -153,8 +153,8 @@ INLINE float pow_of(float x, float y) {
   const double whole = t + kRoundDouble;
   const double r = t - (whole - kRoundDouble);
   const double p = polynomial(r, 1.5201921600800952e-05, 0.0001546929114697513, 0.0013333922563620447,
-                              0.009618027253656472, 0.05550410353447521, 0.24022651198157788, 0.693147180728447,
-                              0.9999999999616807);
+                              0.009618027253656472, 0.05550410353447521, 0.24022651198157788,
+                              0.693147180728447, 0.9999999999616807);
   const std::int64_t exponent =
       __builtin_bit_cast(std::int64_t, whole) - __builtin_bit_cast(std::int64_t, kRoundDouble) + 1023;
   float z = float(p * as_double(std::int64_t(std::uint64_t(exponent) << 52)));
@@ -182,10 +182,13 @@ INLINE SinCos sin_cos(float x) {
   const double r = (d - whole * 1.57079632673412561417) - whole * 6.07710050650619224932e-11;
   const double s = r * r;
   SinCos y;
-  y.sin = r + r * s * polynomial(s, -2.4761133054019207e-08, 2.755535073429494e-06, -0.0001984126379068039,
-                                 0.008333333325214324, -0.16666666666631283);
-  y.cos = 1.0 - 0.5 * s + s * s * polynomial(s, -2.72095479667114e-07, 2.4799511766237692e-05,
-                                             -0.0013888883722632185, 0.041666666622477096);
+  y.sin = r + r * s *
+                  polynomial(s, -2.4761133054019207e-08, 2.755535073429494e-06, -0.0001984126379068039,
+                             0.008333333325214324, -0.16666666666631283);
+  y.cos = 1.0 - 0.5 * s +
+          s * s *
+              polynomial(s, -2.72095479667114e-07, 2.4799511766237692e-05, -0.0013888883722632185,
+                         0.041666666622477096);
   y.n = std::int32_t(__builtin_bit_cast(std::int64_t, shifted));
   return y;
 }

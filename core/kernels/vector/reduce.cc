@@ -1,7 +1,7 @@
 // Reductions of contiguous rows, and of columns over rows.
 //
-// A sum keeps many partial sums side by side, so that vectors can add them and rounding errors stay small; how they are
-// grouped depends on the length alone, never on threads.
+// A sum keeps many partial sums side by side, so that vectors can add them and rounding errors stay small;
+// how they are grouped depends on the length alone, never on threads.
 #include "core/kernels/vector/functions.h"
 #include "core/kernels/vector/isa.h"
 
@@ -122,7 +122,8 @@ void columns_loop(std::int64_t rows, std::int64_t width, std::int64_t stride, co
     for (; i + 4 <= rows; i += 4) {
       const T *p = a + i * stride + begin, *q = p + stride, *s = q + stride, *t = s + stride;
       for (std::int64_t j = 0; j < count; ++j) {
-        sums[j] = F::of(sums[j], F::of(F::of(F::take(p[j]), F::take(q[j])), F::of(F::take(s[j]), F::take(t[j]))));
+        sums[j] =
+            F::of(sums[j], F::of(F::of(F::take(p[j]), F::take(q[j])), F::of(F::take(s[j]), F::take(t[j]))));
       }
     }
     for (; i < rows; ++i) {
@@ -154,6 +155,8 @@ constexpr vector::Reduction kReductions[] = {
 
 }  // namespace
 
-vector::Table<vector::Reduction> reductions() { return {kReductions, sizeof(kReductions) / sizeof(kReductions[0])}; }
+vector::Table<vector::Reduction> reductions() {
+  return {kReductions, sizeof(kReductions) / sizeof(kReductions[0])};
+}
 
 }  // namespace headrace::HEADRACE_ISA

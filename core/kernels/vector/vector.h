@@ -1,8 +1,9 @@
 // Loops over contiguous arrays: the innermost work of elementwise kernels and reductions.
 //
-// Every .cc file of this folder is compiled once for each instruction set, into a namespace of that name; tables()
-// (core/kernels/vector.cc) picks the best one that the machine has. These files must not instantiate inline code that
-// is shared with others (no containers, no strings): the linker keeps one copy of it, which could be the AVX-512 one.
+// Every .cc file of this folder is compiled once for each instruction set, into a namespace of that name;
+// tables() (core/kernels/vector.cc) picks the best one that the machine has. These files must not instantiate
+// inline code that is shared with others (no containers, no strings): the linker keeps one copy of it, which
+// could be the AVX-512 one.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +16,15 @@ namespace headrace::vector {
 using Unary = void (*)(std::int64_t n, const void* x, void* y);
 using Binary = void (*)(std::int64_t n, const void* x, const void* y, void* z);
 using Ternary = void (*)(std::int64_t n, const void* a, const void* b, const void* c, void* z);
-// Reduces x of shape (rows, width) over its rows: out[j] = x[0][j] + x[1][j] + ..., `stride` elements from row to row.
-using Columns = void (*)(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x, void* out);
+// Reduces x of shape (rows, width) over its rows: out[j] = x[0][j] + x[1][j] + ..., `stride` elements from
+// row to row.
+using Columns = void (*)(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x,
+                         void* out);
 // Reduces n contiguous elements to one.
 using Row = void (*)(std::int64_t n, const void* x, void* out);
 
-// The loop of an operation (its registered name) for its main dtype. 16-bit floats have none: they are converted to
-// float32 and back around the float32 loop.
+// The loop of an operation (its registered name) for its main dtype. 16-bit floats have none: they are
+// converted to float32 and back around the float32 loop.
 template <class Loop>
 struct Entry {
   const char* op;
