@@ -1,5 +1,8 @@
 // The core's exceptions as Python's: a factory that headrace.framework.errors installs makes the exception
 // objects.
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+
 #include "bindings/python.h"
 #include "core/base/error.h"
 

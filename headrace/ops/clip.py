@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from headrace.framework import raw
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor, colocate_with, name_scope
 from headrace.framework.indexed_slices import IndexedSlices
-
-from headrace.framework import raw
 from headrace.ops import array, math, reduce
 
 __all__ = ["clip_by_average_norm", "clip_by_global_norm", "clip_by_norm", "global_norm"]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from headrace.framework import dtypes
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import GraphKeys, Tensor, add_to_collection, get_collection, name_scope
+from headrace.ops import array, math, nn, reduce
 from headrace.ops.nn import (
     sigmoid_cross_entropy_with_logits,
     softmax_cross_entropy_with_logits_v2,
     sparse_softmax_cross_entropy_with_logits,
 )
-
-from headrace.framework import dtypes
-from headrace.ops import array, math, nn, reduce
 
 __all__ = [
     "Reduction",

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from headrace.framework import dtypes
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import GraphKeys, Operation, Tensor, add_to_collections, control_dependencies
-from headrace.ops.state import Variable
-
-from headrace.framework import dtypes
 from headrace.ops import array, math, nn, reduce, state
+from headrace.ops.state import Variable
 
 __all__ = [
     "accuracy",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from headrace.framework import dtypes
 from headrace.framework.graph import Graph, GraphKeys, Tensor, get_default_graph
+from headrace.ops import state
 from headrace.ops.init import zeros_initializer
 from headrace.ops.state import Variable
-
-from headrace.framework import dtypes
-from headrace.ops import state
 
 __all__ = [
     "assert_global_step",

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from math import pi
 from typing import Any
 
+from headrace.framework import dtypes
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor, name_scope
-from headrace.ops.state import Variable
-
-from headrace.framework import dtypes
 from headrace.ops import array, math, random
+from headrace.ops.state import Variable
 
 __all__ = [
     "cosine_decay",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from headrace.framework import dtypes
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import (
     GraphKeys,
@@ -18,11 +19,9 @@ from headrace.framework.graph import (
     init_scope,
     name_scope,
 )
+from headrace.ops import control_flow, math, state
 from headrace.ops.init import zeros_initializer
 from headrace.ops.state import Variable
-
-from headrace.framework import dtypes
-from headrace.ops import control_flow, math, state
 from headrace.train import slot_creator
 
 __all__ = ["ExponentialMovingAverage", "assign_moving_average", "weighted_moving_average"]

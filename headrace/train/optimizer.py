@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
+from headrace.framework import dtypes, raw
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import (
     Graph,
@@ -22,10 +23,8 @@ from headrace.framework.graph import (
 )
 from headrace.framework.indexed_slices import IndexedSlices
 from headrace.gradients.engine import gradients
-from headrace.ops.state import Variable
-
-from headrace.framework import dtypes, raw
 from headrace.ops import array, control_flow, math
+from headrace.ops.state import Variable
 from headrace.train import slot_creator
 
 __all__ = ["Optimizer"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from headrace.framework import dtypes, raw
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Operation, Tensor, colocate_with, control_dependencies
 from headrace.framework.indexed_slices import IndexedSlices
+from headrace.ops import array, control_flow, math
 from headrace.ops.init import constant_initializer, ones_initializer
 from headrace.ops.state import Variable
-
-from headrace.framework import dtypes, raw
-from headrace.ops import array, control_flow, math
 from headrace.train.optimizer import Optimizer, RuleOptimizer
 
 __all__ = [

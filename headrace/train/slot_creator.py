@@ -6,10 +6,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from headrace.framework.graph import Tensor, colocate_with
+from headrace.ops import array, state
 from headrace.ops.init import zeros_initializer
 from headrace.ops.state import Variable
-
-from headrace.ops import array, state
 
 __all__ = ["create_slot", "create_slot_with_initializer", "create_zeros_slot"]
 

@@ -1,0 +1,77 @@
+"""Headrace: a deferred-execution dataflow framework, compatible with TensorFlow 1.x graphs.
+
+import headrace as tf
+
+a = tf.placeholder(tf.float32, [None, 3])
+total = tf.reduce_sum(a * a)
+with tf.Session() as sess:
+    print(sess.run(total, feed_dict={a: [[1, 2, 3]]}))
+"""
+
+from headrace.framework import errors
+from headrace.framework.constant import constant, make_ndarray
+from headrace.framework.convert import convert_to_tensor, register_tensor_conversion_function
+from headrace.framework.dtypes import (
+    QUANTIZED_DTYPES,
+    DType,
+    as_dtype,
+    bfloat16,
+    complex64,
+    complex128,
+    double,
+    float16,
+    float32,
+    float64,
+    half,
+    int8,
+    int16,
+    int32,
+    int64,
+    resource,
+    string,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    variant,
+)
+from headrace.framework.dtypes import bool_ as bool
+from headrace.framework.errors import OpError
+from headrace.framework.graph import (
+    Graph,
+    GraphKeys,
+    Operation,
+    Tensor,
+    add_to_collection,
+    add_to_collections,
+    colocate_with,
+    container,
+    control_dependencies,
+    device,
+    get_collection,
+    get_collection_ref,
+    get_default_graph,
+    get_default_session,
+    is_tensor,
+    name_scope,
+    op_scope,
+    reset_default_graph,
+)
+from headrace.framework.indexed_slices import (
+    IndexedSlices,
+    IndexedSlicesValue,
+    convert_to_tensor_or_indexed_slices,
+)
+from headrace.framework.placeholder import placeholder, placeholder_with_default
+from headrace.framework.py_func import numpy_function, py_func
+from headrace.framework.random_seed import get_seed, set_random_seed
+from headrace.framework.session import InteractiveSession, Session
+from headrace.framework.shapes import Dimension, TensorShape, broadcast_static_shape
+
+__version__ = "0.1.0"
+newaxis = None
+
+
+def executing_eagerly() -> bool:  # type: ignore[valid-type]
+    """False: operations are described first, and run by a session."""
+    return False

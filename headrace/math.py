@@ -1,0 +1,1 @@
+"""Mathematics: public names."""
