@@ -8,6 +8,7 @@ with tf.Session() as sess:
     print(sess.run(total, feed_dict={a: [[1, 2, 3]]}))
 """
 
+import headrace.framework.packing
 from headrace.framework import errors
 from headrace.framework.constant import constant, make_ndarray
 from headrace.framework.convert import convert_to_tensor, register_tensor_conversion_function

@@ -27,8 +27,8 @@ def register_tensor_conversion_function(
 
     Args:
       base_type: a type or a tuple of types; their subclasses are meant too.
-      conversion_func: `conversion_func(value, dtype=None, name=None, as_ref=False)`, which returns a tensor of
-        the dtype if one is given, or NotImplemented to let other functions try.
+      conversion_func: `conversion_func(value, dtype=None, name=None, as_ref=False)`, which returns a tensor,
+        of the dtype if one is given, or NotImplemented to let other functions try.
       priority: functions are tried in this order, the smallest first.
 
     Raises:
@@ -79,7 +79,8 @@ def convert_to_tensor(
     if isinstance(value, Tensor):
         if dtype is not None and value._dtype is not dtype:
             raise TypeError(
-                f"expected a {dtype.name} tensor, got {value.name} of dtype {value._dtype.name}; tf.cast it first"
+                f"expected a {dtype.name} tensor, got {value.name} of dtype {value._dtype.name}; "
+                "tf.cast it first"
             )
         return value
     hint = dtype_hint if preferred_dtype is None else preferred_dtype

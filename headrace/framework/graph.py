@@ -147,8 +147,8 @@ class Tensor:
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(
-            f"{self.name} has no values to iterate over while the graph is being built; use tf.unstack, tf.map_fn "
-            "or tf.while_loop in the graph, or session.run first"
+            f"{self.name} has no values to iterate over while the graph is being built; use tf.unstack, "
+            "tf.map_fn or tf.while_loop in the graph, or session.run first"
         )
 
     def __len__(self) -> int:
@@ -156,8 +156,8 @@ class Tensor:
 
     def __bool__(self) -> bool:
         raise TypeError(
-            f"{self.name} is neither true nor false while the graph is being built; use `is not None` to test "
-            "whether there is a tensor, tf.cond or tf.where to choose by its value"
+            f"{self.name} is neither true nor false while the graph is being built; use `is not None` to "
+            "test whether there is a tensor, tf.cond or tf.where to choose by its value"
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
@@ -287,7 +287,7 @@ class Operation:
         return [output.dtype.as_datatype_enum for output in self._outputs]
 
     def get_attr(self, name: str) -> Any:
-        """The value of an attribute: bytes, int, float, bool, `DType`, `TensorShape`, an array, or a list of them.
+        """The value of an attribute: bytes, int, float, bool, `DType`, `TensorShape`, array, or a list of them.
 
         Raises:
           ValueError: if it has no attribute of this name.
@@ -518,9 +518,8 @@ class Graph:
             groups = {group for op in self._colocation for group in op.colocation_groups()}
             attrs["_class"] = sorted(groups.union(attrs.get("_class", ())))
             device = next((op.device for op in reversed(self._colocation) if op.device), device)
-        if self._container and not attrs.get("container"):
-            if any(attr.name == "container" for attr in _core.op_def(op_type).attrs):
-                attrs["container"] = self._container
+        if self._container and any(attr.name == "container" for attr in _core.op_def(op_type).attrs):
+            attrs["container"] = attrs.get("container") or self._container
         controls = {op._id: None for op in control_inputs}
         controls.update(dict.fromkeys(self._control_ids({tensor._id for tensor in inputs})))
         made = self._core.add(op_type, name, flat, attrs, list(controls), device, _user_line())
@@ -723,7 +722,7 @@ class Graph:
         return self.as_graph_element(name, allow_tensor=False, allow_operation=True)
 
     def get_tensor_by_name(self, name: str) -> Tensor:
-        """The tensor of this name, "<operation>:<index>". KeyError if there is none, TypeError if no string."""
+        """The tensor named "<operation>:<index>". KeyError if there is none, TypeError if no string."""
         if not isinstance(name, str):
             raise TypeError(f"the name of a tensor is a string, got {name!r}")
         return self.as_graph_element(name, allow_tensor=True, allow_operation=False)
@@ -736,7 +735,7 @@ class Graph:
     def unique_name(self, name: str, mark_as_used: bool = True) -> str:
         """A name in the current scope that no operation has yet: "name", or "name_1" and so on.
 
-        Names that differ only in case count as the same, since a checkpoint or a file system may confuse them.
+        Names that differ only in case count as the same: a file system may confuse them.
         """
         if self._name_stack:
             name = f"{self._name_stack}/{name}"

@@ -74,8 +74,8 @@ def py_func(
 ) -> Any:
     """An operation that calls a Python function.
 
-    The function gets arrays (NumPy scalars for scalars, bytes for strings) and returns arrays, or what becomes
-    one. It runs in the process that built the graph, and is not differentiable.
+    The function gets arrays (NumPy scalars for scalars, bytes for strings) and returns arrays, or what
+    becomes one. It runs in the process that built the graph, and is not differentiable.
 
     Args:
       func: the function.

@@ -201,8 +201,8 @@ class BaseSession:
         """Computes tensors and runs operations, once.
 
         Args:
-          fetches: a tensor, an operation, a name, an object that stands for one (a variable, `IndexedSlices`),
-            or lists, tuples, named tuples and dicts of them.
+          fetches: a tensor, an operation, a name, an object that stands for one (a variable,
+            `IndexedSlices`), or lists, tuples, named tuples and dicts of them.
           feed_dict: values for tensors; any tensor of the graph can be fed.
           options: a `RunOptions`: `timeout_in_ms`, `trace_level`.
           run_metadata: a `RunMetadata`, into which a trace is written if `options` asks for one.
