@@ -10,4 +10,5 @@ NB_MODULE(_core, m) {
   bind_session(m);
   bind_devices(m);
   bind_kernels(m);
+  bind_io(m);
 }

@@ -55,5 +55,6 @@ void bind_graph(nb::module_& m);
 void bind_session(nb::module_& m);
 void bind_devices(nb::module_& m);
 void bind_kernels(nb::module_& m);
+void bind_io(nb::module_& m);
 
 }  // namespace headrace::python

@@ -168,14 +168,17 @@ AttrMap complete_attrs(const OpDef& op, const NodeSpec& spec) {
 }
 
 std::vector<DType> output_dtypes(const OpDef& op, const AttrMap& attrs) {
+  constexpr std::int64_t kMostOutputs = 1 << 20;  // beyond this an attribute is wrong, not the memory too small
   std::vector<DType> dtypes;
   for (const ArgDef& arg : op.outputs()) {
+    const std::int64_t count = length_of(attrs, arg);
+    require(count >= 0 && count <= kMostOutputs, "output '", arg.name, "' would be ", count, " tensors");
     if (arg.is_type_list) {
       const auto& list = std::get<std::vector<DType>>(attrs.at(arg.type_attr));
       dtypes.insert(dtypes.end(), list.begin(), list.end());
     } else {
       const DType dtype = arg.type_attr.empty() ? arg.dtype : std::get<DType>(attrs.at(arg.type_attr));
-      dtypes.insert(dtypes.end(), std::size_t(length_of(attrs, arg)), dtype);
+      dtypes.insert(dtypes.end(), std::size_t(count), dtype);
     }
   }
   return dtypes;
@@ -355,6 +358,10 @@ void Graph::remove(Node& node) {
   for (int i = 0; i < int(node.inputs_.size()); ++i) drop_use(node.inputs_[i].node->uses_, {&node, i});
   by_name_.erase(node.name_);
   nodes_[node.id_].reset();
+}
+
+void Graph::trim() {
+  while (!nodes_.empty() && !nodes_.back()) nodes_.pop_back();
 }
 
 // ---- functions

@@ -145,6 +145,8 @@ class Graph {
   void remove_control_inputs(Node& node);
   void redirect_controls(Node& from, Node& to);  // who waits for `from` waits for `to`
   void remove(Node& node);                       // nobody may use it any more
+  // Forgets removed nodes at the end, so that the next node takes the place of the first of them.
+  void trim();
 
   // The library. A function belongs to the graph and is immutable once added.
   void add_function(std::shared_ptr<const Function> function);

@@ -45,7 +45,6 @@ struct ImportOptions {
 struct Imported {
   std::vector<Node*> nodes;                           // in the order of the message
   std::vector<std::variant<Output, Node*>> returned;  // for each of return_elements
-  std::vector<std::string> missing_inputs;            // keys of input_map that the message has not
 };
 
 // Adds the nodes and functions of the message to the graph: all of them, or none and an Error. Names that the

@@ -392,6 +392,7 @@ class Builder {
     std::sort(nodes.begin(), nodes.end(), [](Node* a, Node* b) { return a->id() > b->id(); });
     const std::unique_lock lock(graph_.mutex());
     for (Node* node : nodes) graph_.remove(*node);
+    graph_.trim();
   }
 
   const std::vector<Node*>& made() const { return made_; }
@@ -711,17 +712,16 @@ Imported import_graphdef(Graph& graph, std::string_view message, const ImportOpt
   // Checked before anything is made; whether an output has that number is only known afterwards.
   std::vector<Source> wanted;
   for (const std::string& element : options.return_elements) {
-    if (element.empty()) fail(Code::not_found, "return elements: '' is no name");
+    require(!element.empty(), "return elements: '' is no name");
     wanted.push_back(parse_source(element));
-    if (!builder.has(wanted.back().node)) {
-      fail(Code::not_found, "return elements: the message has no node ", quoted(wanted.back().node));
-    }
+    require(builder.has(wanted.back().node), "return elements: the message has no node ",
+            quoted(wanted.back().node));
   }
-  Imported imported;
   for (const auto& [key, value] : options.input_map) {
-    if (!builder.has(parse_source(key).node)) imported.missing_inputs.push_back(key);
+    require(builder.has(parse_source(key).node), "input map: the message has no node for ", quoted(key));
   }
   builder.build();
+  Imported imported;
   try {
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       const bool is_output = options.return_elements[i].find(':') != std::string::npos;

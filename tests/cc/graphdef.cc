@@ -216,20 +216,20 @@ TEST(graphdef, input_map_and_return_elements) {
   small(source);
   Node& fed = placeholder(graph, "fed", Shape{5, 3});
   Node& before = graph.add(find_op("NoOp"), {.name = "before", .inputs = {}});
-  const Imported imported =
-      import_graphdef(graph, to_graphdef(source),
-                      {.prefix = "p",
-                       .input_map = {{"x", fed.output(0)}, {"^scope/y", &before}, {"q:0", fed.output(0)}},
-                       .return_elements = {"z:0", "scope/y", "x:0"},
-                       .source = "here.py:1"});
-  CHECK_EQ(imported.missing_inputs, std::vector<std::string>{"q:0"});
+  const Imported imported = import_graphdef(graph, to_graphdef(source),
+                                            {.prefix = "p",
+                                             .input_map = {{"x", fed.output(0)}, {"^scope/y", &before}},
+                                             .return_elements = {"z:0", "scope/y", "x:0"},
+                                             .source = "here.py:1"});
   CHECK(std::get<Output>(imported.returned[0]) == graph.find("p/z")->output(0));
   CHECK(std::get<Node*>(imported.returned[1]) == graph.find("p/scope/y"));
   CHECK(std::get<Output>(imported.returned[2]) == fed.output(0));
   CHECK_EQ(graph.find("p/z")->shape(0), (Shape{5, 3}));
   CHECK_EQ(graph.find("p/z")->control_inputs()[0], &before);
   CHECK_EQ(graph.find("p/z")->source(), "here.py:1");
-  CHECK_ERROR(not_found, import_graphdef(graph, to_graphdef(source), {.return_elements = {"nope"}}));
+  CHECK_ERROR(invalid_argument, import_graphdef(graph, to_graphdef(source), {.return_elements = {"nope"}}));
+  CHECK_ERROR(invalid_argument,
+              import_graphdef(graph, to_graphdef(source), {.input_map = {{"q:0", fed.output(0)}}}));
 }
 
 TEST(graphdef, all_or_nothing) {
@@ -243,6 +243,7 @@ TEST(graphdef, all_or_nothing) {
   CHECK_EQ(graph.size(), 0);
   import_graphdef(graph, bytes);
   CHECK_EQ(graph.size(), 3);
+  CHECK_EQ(graph.nodes().size(), 3u);
 }
 
 TEST(graphdef, everything_unknown_is_listed) {
