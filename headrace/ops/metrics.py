@@ -904,8 +904,8 @@ def recall_at_k(
             counted = math.cast(math.equal(label, math.cast(class_id, dtypes.int64)), dtypes.float32)
         if weights is not None:
             counted = counted * array.reshape(math.cast(weights, dtypes.float32), [-1, 1])
-        right = metric_variable([], dtypes.float64, name="true_positive_at_k")
-        wrong = metric_variable([], dtypes.float64, name="false_negative_at_k")
+        right = metric_variable([], dtypes.float64, name=f"true_positive_at_{k}")
+        wrong = metric_variable([], dtypes.float64, name=f"false_negative_at_{k}")
         add_right = right.assign_add(math.cast(reduce.reduce_sum(found * counted), dtypes.float64))
         add_wrong = wrong.assign_add(math.cast(reduce.reduce_sum((1 - found) * counted), dtypes.float64))
         value = math.div_no_nan(right.read_value(), right.read_value() + wrong.read_value(), name="value")

@@ -188,7 +188,9 @@ def metrics(tf):
     for _ in range(2):
         label = rng.uniform(size=30) > 0.5
         share = np.clip(rng.normal(0.35 + 0.3 * label, 0.25), 0, 1)
-        batches.append((label.astype(np.int64), share.astype(np.float32), rng.uniform(size=30).astype(np.float32)))
+        batches.append(
+            (label.astype(np.int64), share.astype(np.float32), rng.uniform(size=30).astype(np.float32))
+        )
     results = {}
     for name, make in METRICS.items():
         with tf.Graph().as_default(), tf.Session() as session:
