@@ -23,7 +23,7 @@ def plain(value):
     if isinstance(value, (np.ndarray, np.generic)):
         return plain(value.tolist())
     if isinstance(value, float):
-        return float("%.9g" % value)
+        return float(format(value, ".9g"))
     return value
 
 

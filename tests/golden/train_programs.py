@@ -1,6 +1,6 @@
 """Programs about training whose results are recorded from TensorFlow 1.15 and repeated here.
 
-Each takes the module of a framework, builds its graph, and returns numbers by name. `record.py` writes them down.
+Each takes the module of a framework, builds its graph, and returns numbers by name.
 """
 
 import numpy as np
