@@ -16,7 +16,6 @@ from headrace.framework.graph import (
     control_dependencies,
     get_collection,
     get_default_graph,
-    init_scope,
     name_scope,
 )
 from headrace.ops import control_flow, math, state
@@ -147,7 +146,7 @@ class ExponentialMovingAverage:
         """
         items = get_collection(GraphKeys.TRAINABLE_VARIABLES) if var_list is None else list(var_list)
         debiased = set()
-        with init_scope():
+        with control_dependencies(None):
             for item in items:
                 dtype = item.dtype.base_dtype
                 if dtype not in (dtypes.bfloat16, dtypes.float16, dtypes.float32, dtypes.float64):

@@ -18,7 +18,6 @@ from headrace.framework.graph import (
     get_collection,
     get_collection_ref,
     get_default_graph,
-    init_scope,
     name_scope,
 )
 from headrace.framework.indexed_slices import IndexedSlices
@@ -198,7 +197,7 @@ class Optimizer:
         variables = [var for grad, var in pairs if grad is not None]
         if not variables:
             raise ValueError(f"none of the variables {[var.name for _, var in pairs]} has a gradient")
-        with init_scope():
+        with control_dependencies(None):
             self._create_slots(variables)
         with name_scope(name, self._name) as scope:
             self._prepare()
