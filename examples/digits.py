@@ -1,6 +1,6 @@
 """Trains a convolutional network to read handwritten digits, and shows what it has learnt in a picture.
 
-The digits are the 1,797 of scikit-learn, 8 by 8 pixels each, written by 43 people; a fifth is held out for the test.
+The digits are the 1,797 of scikit-learn, 8 by 8 pixels each, written by 43 people; a fifth is held out.
 
     python examples/digits.py [--epochs 30] [--picture digits.png]
 """
@@ -62,11 +62,12 @@ def network(images, keep):
 
 
 def show_progress(epoch, epochs, batch, batches, loss, accuracy):
-    """Draws the line over itself: a bar with the mean loss of the epoch and the held-out accuracy before it."""
+    """Draws a line over itself: a bar, the mean loss of the epoch, and the held-out accuracy before it."""
     done = (epoch * batches + batch) / (epochs * batches)
     bar = ("█" * int(30 * done)).ljust(30, "·")
     text = (
-        f"\repoch {epoch + 1:3d}/{epochs} {bar} loss {loss:6.4f}  held-out accuracy {100 * accuracy:5.1f} %"
+        f"\repoch {epoch + 1:3d}/{epochs} {bar} loss {loss:6.4f}"
+    text += f"  held-out accuracy {100 * accuracy:5.1f} %"
     )
     sys.stdout.write(text)
     sys.stdout.flush()
@@ -94,7 +95,7 @@ def save_picture(path, losses, accuracies, images, labels, predictions):
     right.set_ylim(min(90, 100 * min(accuracies)), 100.2)
     wrong = int(np.sum(predictions != labels))
     left.set_title(
-        f"{len(labels) - wrong} of {len(labels)} held-out digits are read right, {wrong} wrong (in red)"
+        f"{len(labels) - wrong} of {len(labels)} held-out digits are read right; wrong ones in red"
     )
     for axes, i in zip(below.subplots(4, 10).ravel(), order):
         right_answer = predictions[i] == labels[i]

@@ -1,7 +1,7 @@
 """A vector-valued function, its Jacobian, and the tangent plane that it spans, as a picture.
 
-The function maps the plane to space, (u, v) -> a torus. Its Jacobian at a point has two columns, which are tangent
-vectors of the surface there; the graph computes all of it in one run.
+The function maps the plane to space, (u, v) -> a torus. Its Jacobian at a point has two columns, which are
+tangent vectors of the surface there; the graph computes all of it in one run.
 
     python examples/jacobian.py [--picture jacobian.png]
 """
@@ -21,7 +21,7 @@ def torus(p):
 
 
 def compute(at):
-    """The surface on a grid, and at one point its position, Jacobian and what a numeric derivative makes of it."""
+    """The surface on a grid, and at one point its position, its Jacobian and a numeric derivative."""
     grid = np.linspace(0, 2 * np.pi, 61)
     mesh = np.stack(np.meshgrid(grid, grid, indexing="ij"), axis=-1)
     with tf.Graph().as_default(), tf.Session() as session:

@@ -26,7 +26,7 @@ OPTIMIZERS = {
 
 
 def optimizers(tf):
-    """Twenty steps on a dense and a sparse variable: values after 1 and 20 steps, and the optimizer's variables."""
+    """Values of a dense and a sparse variable after 1 and 20 steps, and the optimizer's own variables."""
     results = {}
     for name, make in OPTIMIZERS.items():
         with tf.Graph().as_default():

@@ -7,7 +7,7 @@ from tests.ops.harness import Bad, Case, OpRecord, Var, run_records
 
 RNG = np.random.RandomState(5)
 
-# Formulas: the variable and its slots as a tuple, the gradient, the scalars by name, the attributes -> new values.
+# Formulas: the variable and its slots, the gradient, the scalars by name, the attributes -> new values.
 
 
 def gradient_descent(v, g, s, a):
