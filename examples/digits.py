@@ -65,11 +65,8 @@ def show_progress(epoch, epochs, batch, batches, loss, accuracy):
     """Draws a line over itself: a bar, the mean loss of the epoch, and the held-out accuracy before it."""
     done = (epoch * batches + batch) / (epochs * batches)
     bar = ("█" * int(30 * done)).ljust(30, "·")
-    text = (
-        f"\repoch {epoch + 1:3d}/{epochs} {bar} loss {loss:6.4f}"
-    text += f"  held-out accuracy {100 * accuracy:5.1f} %"
-    )
-    sys.stdout.write(text)
+    measures = f"loss {loss:6.4f}  held-out accuracy {100 * accuracy:5.1f} %"
+    sys.stdout.write(f"\repoch {epoch + 1:3d}/{epochs} {bar} {measures}")
     sys.stdout.flush()
 
 
