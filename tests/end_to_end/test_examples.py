@@ -1,0 +1,43 @@
+"""The examples run as a newcomer runs them."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+
+
+def run(tmp_path, script, *arguments):
+    command = [sys.executable, str(EXAMPLES / script), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def accuracy(output):
+    return float(re.search(r"held-out accuracy +([\d.]+) % *(after|$)", output, re.M).group(1))
+
+
+def test_digits(tmp_path):
+    output = run(tmp_path, "digits.py")
+    assert accuracy(output) >= 98.0
+    assert "loss" in output
+    assert (tmp_path / "digits.png").stat().st_size > 10_000 and "digits.png" in output
+
+
+def test_softmax_regression(tmp_path):
+    assert accuracy(run(tmp_path, "softmax_regression.py")) >= 94.0
+
+
+def test_jacobian(tmp_path):
+    output = run(tmp_path, "jacobian.py")
+    assert float(re.search(r"central differences: (\S+)", output).group(1)) < 1e-7
+    assert (tmp_path / "jacobian.png").exists() and "jacobian.png" in output
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_every_example_is_tested(script):
+    assert f'"{script}"' in pathlib.Path(__file__).read_text()
