@@ -54,7 +54,8 @@ def test_rain_on_a_pond():
     u, ut = tf.Variable(drops), tf.Variable(np.zeros([n, n], np.float32))
     u_ = u + eps * ut
     ut_ = ut + eps * (laplacian(u) - damping * ut)
-    step = tf.group(u.assign(u_), ut.assign(ut_))
+    with tf.control_dependencies([u_, ut_]):
+        step = tf.group(u.assign(u_), ut.assign(ut_))
     with tf.Session() as session:
         tf.global_variables_initializer().run()
         for _ in range(50):

@@ -98,7 +98,7 @@ def test_rate_can_be_fed():
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16"])
 def test_dtypes(dtype):
     w = tf.get_variable("w", initializer=tf.cast([1.0, 2.0], dtype))
-    adam = tf.train.AdamOptimizer(0.1, epsilon=1e-3)
+    adam = tf.train.AdamOptimizer(0.1, 0.5, 0.75, 1e-3)  # what 1 - beta leaves in every dtype
     op = adam.minimize(tf.reduce_sum(w * w))
     assert adam.get_slot(w, "m").dtype.base_dtype == w.dtype.base_dtype
     got = run_steps(op, 1, w)
