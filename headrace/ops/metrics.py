@@ -301,7 +301,7 @@ def _count(
     name: str | None,
 ) -> Metric:
     with _scope(name, kind, labels, predictions, weights):
-        label, prediction = _match(math.cast(labels, dtypes.bool), math.cast(predictions, dtypes.bool))
+        label, prediction = _match(math.cast(labels, dtypes.bool_), math.cast(predictions, dtypes.bool_))
         is_label, is_prediction = _KINDS[kind]
         hits = math.logical_and(math.equal(label, is_label), math.equal(prediction, is_prediction))
         hits = math.cast(hits, dtypes.float32)
@@ -417,7 +417,7 @@ def _counts_at_thresholds(
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """For each kind, the counts at each threshold, and their updates: vectors."""
     prediction = math.cast(predictions, dtypes.float32)
-    label, prediction = _match(math.cast(labels, dtypes.bool), prediction)
+    label, prediction = _match(math.cast(labels, dtypes.bool_), prediction)
     weight = _fit_weights(weights, prediction)
     number = len(thresholds)
     limits = array.expand_dims(convert_to_tensor(list(thresholds), dtype=dtypes.float32), 1)

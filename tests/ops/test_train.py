@@ -163,12 +163,13 @@ def inputs_of(op, shape, indices=None, **changed):
         if name in changed:
             inputs.append(changed[name])
         elif is_variable(op, i):
-            value = RNG.normal(size=shape) if name == "var" else RNG.uniform(0.5, 1.5, size=shape)
+            low, high = {"var": (-2, 2), "mg": (0.0, 0.3)}.get(name, (0.5, 1.5))
+            value = RNG.uniform(low, high, size=shape)
             inputs.append(Var(value))
         elif name in ("grad", "delta"):
             inputs.append(RNG.normal(size=shape if indices is None else (len(indices), *shape[1:])))
         elif name == "indices":
-            inputs.append(np.asarray(indices, np.int32))
+            inputs.append(indices if isinstance(indices, np.ndarray) else np.int32(indices))
         else:
             inputs.append(np.int64(SCALARS[name]) if name == "global_step" else SCALARS[name])
     return tuple(inputs)
@@ -199,7 +200,7 @@ def record(op, formula, attrs, sparse):
     cases.append(Case(inputs_of(op, (3, 0), indices), name="empty"))
     if sparse:
         cases.append(Case(inputs_of(op, (3, 2), []), name="no rows"))
-        wide = inputs_of(op, (5, 3), [4], indices=np.array([4], np.int64))
+        wide = inputs_of(op, (5, 3), np.array([4], np.int64))
         cases.append(Case(wide, name="wide indices"))
     else:
         cases.append(Case(inputs_of(op, ()), name="scalar"))
