@@ -1,3 +1,3 @@
 """The namespace `losses`."""
 
-from headrace.ops.losses import *  # noqa: F403
+from headrace.ops.losses import *

@@ -1,3 +1,3 @@
 """The namespace `metrics`."""
 
-from headrace.ops.metrics import *  # noqa: F403
+from headrace.ops.metrics import *

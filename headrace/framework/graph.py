@@ -287,7 +287,7 @@ class Operation:
         return [output.dtype.as_datatype_enum for output in self._outputs]
 
     def get_attr(self, name: str) -> Any:
-        """The value of an attribute: bytes, int, float, bool, `DType`, `TensorShape`, array, or a list of them.
+        """The value of an attribute: bytes, int, float, bool, `DType`, `TensorShape`, array or list of them.
 
         Raises:
           ValueError: if it has no attribute of this name.
