@@ -17,6 +17,7 @@ _ALLOWED: dict[dtypes.DType, tuple[type, ...]] = {
     dtypes.string: _STRINGS,
     dtypes.bool_: (bool, np.bool_),
 }
+_ELEMENTS = (bool, int, float, complex, str, bytes, np.generic, type(None))
 for _type in dtypes._BY_NUMBER.values():
     if _type.is_integer:
         _ALLOWED[_type] = (int, np.integer, Dimension)
@@ -26,24 +27,16 @@ for _type in dtypes._BY_NUMBER.values():
         _ALLOWED[_type] = (int, float, complex, np.integer, np.floating, np.complexfloating)
 
 
-def _first_misfit(values: Any, allowed: tuple[type, ...], is_bool: bool) -> Any:
+def _first_misfit(values: Any, allowed: tuple[type, ...]) -> Any:
     """The first element of nested lists that is of no allowed type, in a list of its own; else None."""
     if isinstance(values, (list, tuple)):
         for value in values:
-            found = _first_misfit(value, allowed, is_bool)
+            found = _first_misfit(value, allowed)
             if found is not None:
                 return found
         return None
-    if isinstance(values, np.ndarray):
-        return None
-    if isinstance(values, allowed) and (is_bool or not isinstance(values, bool)):
-        return None
-    if (
-        not isinstance(values, (bool, int, float, complex, str, bytes, np.generic, Tensor))
-        and values is not None
-    ):
-        return None  # NumPy will say
-    return [values]
+    # Of what else there is, NumPy will say whether it is an array.
+    return None if isinstance(values, allowed) or not isinstance(values, _ELEMENTS) else [values]
 
 
 def _has_tensor(values: Any) -> bool:
@@ -76,7 +69,7 @@ def make_array(values: Any, dtype: dtypes.DType | None = None) -> np.ndarray[Any
             f"{values!r} holds tensors, which have no values yet; use tf.stack or convert_to_tensor"
         )
     if dtype is not None:
-        misfit = _first_misfit(values, _ALLOWED.get(dtype, ()), dtype is dtypes.bool_)
+        misfit = _first_misfit(values, _ALLOWED.get(dtype, ()))
         if misfit is not None:
             kind = type(misfit[0]).__name__
             raise TypeError(f"expected {dtype.name}, got {misfit[0]!r} of type '{kind}' instead")
@@ -128,13 +121,14 @@ def constant(
     Args:
       value: a number, a string, an array, or nested lists of them.
       dtype: its dtype; by default that of `value`, with int32 and float32 for Python's numbers.
-      shape: its shape; by default that of `value`. If it has more elements, the last one is repeated.
+      shape: its shape; by default that of `value`. If it has more elements, the last one is repeated
+        (zero if there is none).
       name: its name.
       verify_shape: whether `value` must have exactly that shape.
 
     Raises:
       TypeError: if `value` does not fit the dtype, or, with `verify_shape`, the shape.
-      ValueError: if `value` has too many elements for the shape, or none to repeat.
+      ValueError: if `value` has too many elements for the shape.
     """
     dtype = None if dtype is None else dtypes.as_dtype(dtype)
     array = _of_size_zero(shape, dtype)
@@ -156,7 +150,7 @@ def _of_size_zero(shape: Any, dtype: dtypes.DType | None) -> np.ndarray[Any, Any
 def _shaped(array: np.ndarray[Any, Any], shape: Any, verify_shape: bool) -> np.ndarray[Any, Any]:
     wanted = as_shape(shape)
     if not wanted.is_fully_defined():
-        raise ValueError(f"a constant cannot have the partly known shape {wanted}")
+        raise TypeError(f"a constant cannot have the partly known shape {wanted}")
     sizes = tuple(wanted.as_list())
     if array.shape == sizes:
         return array
@@ -167,10 +161,9 @@ def _shaped(array: np.ndarray[Any, Any], shape: Any, verify_shape: bool) -> np.n
     if array.size > count:
         raise ValueError(f"shape {sizes} has {count} elements, the value has {array.size}, which is too many")
     if array.size < count:
-        if array.size == 0:
-            raise ValueError(f"an empty value cannot fill the shape {sizes}")
         flat = array.ravel()
-        array = np.concatenate([flat, np.repeat(flat[-1:], count - array.size)])
+        last = flat[-1:] if array.size else np.zeros(1, array.dtype)
+        array = np.concatenate([flat, np.repeat(last, count - array.size)])
     return array.reshape(sizes)
 
 

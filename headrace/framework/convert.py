@@ -9,6 +9,7 @@ import numpy as np
 
 from headrace.framework import dtypes
 from headrace.framework.constant import constant
+from headrace.framework.errors import InvalidDTypeError
 from headrace.framework.graph import Tensor
 from headrace.framework.shapes import Dimension, TensorShape
 
@@ -78,9 +79,11 @@ def convert_to_tensor(
         dtype = dtypes.as_dtype(dtype)
     if isinstance(value, Tensor):
         if dtype is not None and value._dtype is not dtype:
-            raise TypeError(
+            raise InvalidDTypeError(
+                None,
+                value._op,
                 f"expected a {dtype.name} tensor, got {value.name} of dtype {value._dtype.name}; "
-                "tf.cast it first"
+                "tf.cast it first",
             )
         return value
     hint = dtype_hint if preferred_dtype is None else preferred_dtype

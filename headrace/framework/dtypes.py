@@ -57,8 +57,8 @@ class DType:
 
     @property
     def size(self) -> int:
-        """Bytes of one element; 1 for strings, resources and variants."""
-        return self._np.itemsize if self._np is not None and self is not string else 1
+        """Bytes of one element in an array; 1 for resources and variants."""
+        return self._np.itemsize if self._np is not None else 1
 
     @property
     def is_floating(self) -> bool:
@@ -182,7 +182,7 @@ _SIGNED = frozenset({int8, int16, int32, int64})
 _UNSIGNED = frozenset({uint8, uint16, uint32, uint64})
 
 _ALIASES = {"half": float16, "float": float32, "double": float64, "bool_": bool_, "str": string}
-_PYTHON = {float: float32, bool: bool_, object: string, str: string, bytes: string}
+_PYTHON = {int: int32, float: float32, bool: bool_, object: string, str: string, bytes: string}
 _BY_NUMPY = {dtype._np: dtype for dtype in _BY_NUMBER.values() if dtype._np is not None}
 QUANTIZED_DTYPES: frozenset[DType] = frozenset()
 
@@ -213,7 +213,7 @@ def as_dtype(type_value: Any) -> DType:
     elif isinstance(type_value, type) and type_value in _PYTHON:
         found = _PYTHON[type_value]
     elif type_value is not None:
-        dtype = getattr(type_value, "dtype", type_value)
+        dtype = type_value if isinstance(type_value, type) else getattr(type_value, "dtype", type_value)
         if isinstance(dtype, DType):
             return dtype
         try:

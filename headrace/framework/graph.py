@@ -405,6 +405,7 @@ class GraphKeys:
     LOSSES = "losses"
     SAVEABLE_OBJECTS = "saveable_objects"
     RESOURCES = "resources"
+    TRAINABLE_RESOURCE_VARIABLES = "trainable_resource_variables"
     LOCAL_RESOURCES = "local_resources"
     INIT_OP = "init_op"
     LOCAL_INIT_OP = "local_init_op"
@@ -517,7 +518,7 @@ class Graph:
         if self._colocation:
             groups = {group for op in self._colocation for group in op.colocation_groups()}
             attrs["_class"] = sorted(groups.union(attrs.get("_class", ())))
-            device = next((op.device for op in reversed(self._colocation) if op.device), device)
+            device = next((op.device for op in self._colocation if op.device), device)
         if self._container and any(attr.name == "container" for attr in _core.op_def(op_type).attrs):
             attrs["container"] = attrs.get("container") or self._container
         controls = {op._id: None for op in control_inputs}
@@ -577,7 +578,10 @@ class Graph:
         return self._add(op_type, list(inputs), attrs, self._op_name(name or op_type))
 
     def _op_name(self, name: str) -> str:
-        return name[:-1] if name.endswith("/") else self.unique_name(name)
+        name = name[:-1] if name.endswith("/") else self.unique_name(name)
+        if name[:1] == "_":  # what imports may use
+            raise ValueError(f"'{name}' is not a valid name of an operation: it starts with '_'")
+        return name
 
     def _sync(self, end: int | None = None) -> None:
         """Makes the views of nodes that were added to the core's graph directly, by an import."""
@@ -1083,8 +1087,6 @@ class name_scope:
         ):
             raise TypeError(f"the name of a scope is a string, got {name!r} and {default_name!r}")
         self._name = default_name if name is None else name
-        if self._name is None and values is not None:
-            raise ValueError("a name_scope with values needs a name or a default_name")
         self._values = values
         self._stack = contextlib.ExitStack()
 
@@ -1094,6 +1096,8 @@ class name_scope:
         return self._name
 
     def __enter__(self) -> str:
+        if self._name is None and self._values is not None:
+            raise ValueError("a name_scope with values needs a name or a default_name")
         graph = graph_of(self._values or ())
         with contextlib.ExitStack() as stack:
             if graph is not get_default_graph():

@@ -138,6 +138,8 @@ def _convert(spec: _Spec, arg: _Input, value: Any, dtype: Any, name: str) -> Ten
                 f"[{spec.name}] input '{arg.name}' must be {dtype.name}, got {what}; convert it with tf.cast"
             ) from error
         raise TypeError(f"[{spec.name}] input '{arg.name}': {error}") from error
+    except ValueError as error:
+        raise ValueError(f"[{spec.name}] input '{arg.name}': {error}") from error
 
 
 def _convert_all(spec: _Spec, values: Sequence[Any], attrs: dict[str, Any]) -> list[Tensor]:

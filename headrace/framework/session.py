@@ -219,6 +219,8 @@ class BaseSession:
         """
         if feed_dict is None:
             feed_dict = _NO_FEEDS
+        elif type(feed_dict) is not dict:
+            return self._run_uncached(fetches, feed_dict, options, run_metadata)
         try:
             key = (
                 fetches if type(fetches) is Tensor else _signature(fetches),
