@@ -9,8 +9,8 @@ with tf.Session() as sess:
 """
 
 import headrace.framework.packing
-from headrace.framework import errors, protos
-from headrace.framework.constant import constant
+from headrace.framework import errors
+from headrace.framework.constant import constant, make_ndarray
 from headrace.framework.convert import convert_to_tensor, register_tensor_conversion_function
 from headrace.framework.dtypes import (
     QUANTIZED_DTYPES,
@@ -58,7 +58,6 @@ from headrace.framework.graph import (
     op_scope,
     reset_default_graph,
 )
-from headrace.framework.graph_def import import_graph_def, make_ndarray, make_tensor_proto
 from headrace.framework.indexed_slices import (
     IndexedSlices,
     IndexedSlicesValue,
@@ -69,14 +68,14 @@ from headrace.framework.py_func import numpy_function, py_func
 from headrace.framework.random_seed import get_seed, set_random_seed
 from headrace.framework.session import InteractiveSession, Session
 from headrace.framework.shapes import Dimension, TensorShape, broadcast_static_shape
+from headrace.gradients.custom import custom_gradient, grad_pass_through
+from headrace.gradients.engine import AggregationMethod, UnconnectedGradients, gradients
+from headrace.gradients.jacobian import batch_jacobian, hessians, jacobian
+from headrace.gradients.registry import NoGradient, NotDifferentiable, RegisterGradient
+from headrace.ops.checks import *
+from headrace.ops.control_flow import *
+from headrace.ops.string import *
 
-# Messages are loaded when the first is asked for.
-__getattr__ = protos.lazily(
-    "headrace",
-    *("AttrValue", "ConfigProto", "Event", "GPUOptions", "GraphDef", "GraphOptions", "HistogramProto"),
-    *("LogMessage", "MetaGraphDef", "NameAttrList", "NodeDef", "OptimizerOptions", "RunMetadata"),
-    *("RunOptions", "SessionLog", "Summary", "SummaryMetadata", "TensorInfo"),
-)
 __version__ = "0.1.0"
 newaxis = None
 

@@ -68,9 +68,10 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, PackRows<T> pack_a, Pa
 
   parallel_for(
       row_blocks * column_blocks, flop / 20 / double(row_blocks * column_blocks), [&](auto begin, auto end) {
-        T* a = static_cast<T*>(workspace((rows * depth + depth * columns + rows * columns) * sizeof(T)));
-        T* b = a + rows * depth;
+        // Whole vectors of b and of the tiles are read at once, so these come first: they stay aligned.
+        T* b = static_cast<T*>(workspace((rows * depth + depth * columns + rows * columns) * sizeof(T)));
         T* tiles = b + depth * columns;
+        T* a = tiles + rows * columns;
         for (auto block = begin; block < end; ++block) {
           const std::int64_t row = block % row_blocks * rows, column = block / row_blocks * columns;
           const std::int64_t height = std::min(rows, m - row), width = std::min(columns, n - column);

@@ -280,7 +280,7 @@ class Operation:
     @property
     def node_def(self) -> Any:
         """The node as a `NodeDef` message."""
-        return protos.NodeDef.FromString(_core.node_def(self._graph._core, self._id))
+        return self._graph._node_def(self)
 
     @property
     def _output_types(self) -> list[int]:
@@ -458,6 +458,7 @@ class Graph:
         self._colocation: list[Operation] = []
         self._attr_map: dict[str, Any] = {}
         self._gradient_override_map: dict[str, str] = {}
+        self._gradient_functions: dict[str, Callable[..., Any]] = {}  # of tf.custom_gradient, by name
         self._collections: dict[Any, list[Any]] = {}
         self._unfeedable: set[Tensor] = set()
         self._unfetchable: set[Any] = set()
@@ -607,13 +608,10 @@ class Graph:
             or self._container
         )
 
-    def _imported(self, ids: Iterable[int]) -> None:
-        """Notes that the contexts around hold for nodes that an import has made."""
-        for controller in self._controllers:
-            controller.made.update(ids)
-        if self._device is None:
-            for id in ids:
-                self._apply_devices(self._operation(id))
+    def _node_def(self, op: Operation) -> Any:
+        from headrace.framework.node_def import node_def
+
+        return node_def(op)
 
     # -- state
 
@@ -658,16 +656,7 @@ class Graph:
     @property
     def graph_def_versions(self) -> Any:
         """The versions of the GraphDef format that this graph is in."""
-        return protos.GraphDef.FromString(_core.graph_def(self._core, self._core.size())).versions
-
-    def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> Any:
-        """The graph as a `GraphDef` message.
-
-        Args:
-          from_version: if given, only operations that were added after the graph had this `version`.
-          add_shapes: whether nodes tell what is known of the shapes of their outputs, in "_output_shapes".
-        """
-        return protos.GraphDef.FromString(_core.graph_def(self._core, from_version or 0, add_shapes))
+        return protos.VersionDef(producer=134, min_consumer=0)
 
     # -- finding
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import collections
 import keyword
+import typing  # its Any would hide the operation of that name
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from headrace import _core
 from headrace.framework import dtypes
@@ -63,14 +64,14 @@ class _Spec:
             else None
         )
 
-    def outputs(self, op: Operation) -> Any:
+    def outputs(self, op: Operation) -> typing.Any:
         """What the function returns."""
         outputs = op._outputs
         if not self.lengths:
             return op
         if self.lengths == [""]:
             return outputs[0]
-        results: list[Any] = []
+        results: list[typing.Any] = []
         position = 0
         for length in self.lengths:
             if length:
@@ -88,7 +89,7 @@ def _python_name(name: str) -> str:
     return name + "_" if keyword.iskeyword(name) else name
 
 
-def _graph_of(values: Sequence[Any]) -> Graph:
+def _graph_of(values: Sequence[typing.Any]) -> Graph:
     """The graph of the tensors among arguments, lists among them too; else the default graph."""
     found: Graph | None = None
     for value in values:
@@ -105,13 +106,15 @@ def _graph_of(values: Sequence[Any]) -> Graph:
     return found or get_default_graph()
 
 
-def _given_dtype(value: Any) -> dtypes.DType | None:
+def _given_dtype(value: typing.Any) -> dtypes.DType | None:
     """The dtype of what has one that it cannot change."""
     dtype = getattr(value, "dtype", None)
     return dtype if isinstance(dtype, dtypes.DType) else None
 
 
-def _implied_dtypes(spec: _Spec, values: Sequence[Any], attrs: dict[str, Any]) -> dict[str, dtypes.DType]:
+def _implied_dtypes(
+    spec: _Spec, values: Sequence[typing.Any], attrs: dict[str, typing.Any]
+) -> dict[str, dtypes.DType]:
     """The dtype that each type attribute has because of an attribute or a tensor."""
     known = {name: dtypes.as_dtype(attrs[name]) for name in spec.type_attrs if attrs.get(name) is not None}
     for arg, value in zip(spec.inputs, values):
@@ -126,7 +129,7 @@ def _implied_dtypes(spec: _Spec, values: Sequence[Any], attrs: dict[str, Any]) -
     return known
 
 
-def _convert(spec: _Spec, arg: _Input, value: Any, dtype: Any, name: str) -> Tensor:
+def _convert(spec: _Spec, arg: _Input, value: typing.Any, dtype: typing.Any, name: str) -> Tensor:
     hint = arg.default_dtype if dtype is None else None
     try:
         return convert_to_tensor(value, dtype, name, hint)
@@ -142,7 +145,7 @@ def _convert(spec: _Spec, arg: _Input, value: Any, dtype: Any, name: str) -> Ten
         raise ValueError(f"[{spec.name}] input '{arg.name}': {error}") from error
 
 
-def _convert_all(spec: _Spec, values: Sequence[Any], attrs: dict[str, Any]) -> list[Tensor]:
+def _convert_all(spec: _Spec, values: Sequence[typing.Any], attrs: dict[str, typing.Any]) -> list[Tensor]:
     known = _implied_dtypes(spec, values, attrs)
     tensors: list[Tensor] = []
     for arg, value in zip(spec.inputs, values):
@@ -179,7 +182,9 @@ def _convert_all(spec: _Spec, values: Sequence[Any], attrs: dict[str, Any]) -> l
     return tensors
 
 
-def _apply(spec: _Spec, values: tuple[Any, ...], attrs: dict[str, Any], name: str | None) -> Any:
+def _apply(
+    spec: _Spec, values: tuple[typing.Any, ...], attrs: dict[str, typing.Any], name: str | None
+) -> typing.Any:
     graph = _graph_of(values)
     attrs = {key: value for key, value in attrs.items() if value is not None}
     for key in spec.type_attrs:
@@ -227,7 +232,7 @@ def _documentation(op: _core.OpDef) -> str:
     return "\n".join(lines)
 
 
-def _make(name: str) -> Callable[..., Any]:
+def _make(name: str) -> Callable[..., typing.Any]:
     op = _core.op_def(name)
     inputs = [_python_name(arg.name) for arg in op.inputs]
     attrs = [(attr.name, _python_name(attr.name)) for attr in op.attrs]
@@ -238,7 +243,7 @@ def _make(name: str) -> Callable[..., Any]:
     given = ", ".join(f"{attr!r}: {python}" for attr, python in attrs)
     values = "".join(f"{python}, " for python in inputs)
     source = f"def {name.lstrip('_')}({parameters}): return _apply(_spec, ({values}), {{{given}}}, name)"
-    scope: dict[str, Any] = {"_apply": _apply, "_spec": _Spec(op)}
+    scope: dict[str, typing.Any] = {"_apply": _apply, "_spec": _Spec(op)}
     exec(compile(source, "<headrace>", "exec"), scope)
     function = scope[name.lstrip("_")]
     function.__doc__ = _documentation(op)
@@ -246,7 +251,7 @@ def _make(name: str) -> Callable[..., Any]:
     return function
 
 
-def __getattr__(name: str) -> Callable[..., Any]:
+def __getattr__(name: str) -> Callable[..., typing.Any]:
     if name.startswith("__") or not _core.has_op(name):
         if name.startswith("_"):
             raise AttributeError(name)

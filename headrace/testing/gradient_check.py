@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from headrace.framework import raw
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.dtypes import as_dtype
-from headrace.framework.graph import Graph, GraphKeys, Tensor
+from headrace.framework.graph import Graph, GraphKeys, Tensor, get_default_session
 from headrace.framework.session import Session
 from headrace.gradients.engine import gradients
 
@@ -133,7 +134,7 @@ def _verify(
 def _differences(
     combination: Callable[[list[np.ndarray]], float], values: list[np.ndarray], i: int, epsilon: float
 ) -> np.ndarray:
-    """Central differences with respect to `values[i]`; d/dRe + 1j d/dIm for complex ones, as gradients are."""
+    """Central differences with respect to `values[i]`; d/dRe + 1j d/dIm for complex ones."""
     result = np.zeros_like(values[i])
     moved = [v.copy() for v in values]
     for where in np.ndindex(values[i].shape):
@@ -147,3 +148,86 @@ def _differences(
             result[where] += direction * (ends[0] - ends[1]) / (2 * step)
         moved[i][where] = centre
     return result
+
+
+def compute_gradient(
+    x: Any,
+    x_shape: Any,
+    y: Tensor,
+    y_shape: Any,
+    x_init_value: Any = None,
+    delta: float = 1e-3,
+    init_targets: Any = None,
+    extra_feed_dict: Any = None,
+) -> Any:
+    """The Jacobian of y with respect to x from `tf.gradients`, and from finite differences.
+
+    Needs a default session.
+
+    Args:
+      x: a real tensor that can be fed, or a list of them.
+      x_shape: its shape, or a list of shapes.
+      y: a real tensor.
+      y_shape: its shape.
+      x_init_value: where to differentiate, or a list; random if None.
+      delta: the step of the differences.
+      init_targets: operations to run first.
+      extra_feed_dict: other tensors to feed.
+
+    Returns:
+      Two matrices of shape [elements of x, elements of y]; a list of such pairs if x is a list.
+    """
+    session = get_default_session()
+    if session is None:
+        raise ValueError("compute_gradient needs a default session; call it inside `with tf.Session():`")
+    for target in init_targets if isinstance(init_targets, list | tuple) else [init_targets]:
+        if target is not None:
+            session.run(target)
+    is_list = isinstance(x, list | tuple)
+    xs = list(x) if is_list else [x]
+    shapes = [tuple(int(d) for d in s) for s in (x_shape if is_list else [x_shape])]
+    given = list(x_init_value) if is_list and x_init_value is not None else [x_init_value] * len(xs)
+    random = np.random.default_rng(0)
+    values = [
+        np.array(random.uniform(size=shape) if value is None else value, one.dtype.as_numpy_dtype)
+        for one, shape, value in zip(xs, shapes, given)
+    ]
+    feeds = {**dict(zip(xs, values)), **(extra_feed_dict or {})}
+    with session.graph.as_default():
+        weights = _placeholder(np.zeros([int(d) for d in y_shape], y.dtype.as_numpy_dtype), "weights")
+        gs = [None if g is None else convert_to_tensor(g) for g in gradients(y, xs, grad_ys=[weights])]
+    pairs = []
+    for one, value, g in zip(xs, values, gs):
+        size = math.prod(int(d) for d in y_shape)
+        exact = np.zeros((value.size, size))
+        for j in range(size if g is not None else 0):
+            row = np.zeros(size, y.dtype.as_numpy_dtype)
+            row[j] = 1
+            row = row.reshape(weights.shape.as_list())
+            exact[:, j] = session.run(g, {**feeds, weights: row}).ravel()
+        numeric = np.zeros((value.size, size))
+        for i in range(value.size):
+            ends = []
+            for sign in (1, -1):
+                moved = value.copy()
+                moved.flat[i] += sign * delta
+                ends.append(np.asarray(session.run(y, {**feeds, one: moved}), np.float64).ravel())
+            numeric[i] = (ends[0] - ends[1]) / (2 * delta)
+        pairs.append((exact, numeric))
+    return pairs if is_list else pairs[0]
+
+
+def compute_gradient_error(
+    x: Any,
+    x_shape: Any,
+    y: Tensor,
+    y_shape: Any,
+    x_init_value: Any = None,
+    delta: float = 1e-3,
+    init_targets: Any = None,
+    extra_feed_dict: Any = None,
+) -> float:
+    """The largest difference between the two Jacobians of `compute_gradient`."""
+    found = compute_gradient(x, x_shape, y, y_shape, x_init_value, delta, init_targets, extra_feed_dict)
+    pairs = found if isinstance(found, list) else [found]
+    return max((float(np.abs(exact - numeric).max(initial=0.0)) for exact, numeric in pairs), default=0.0)

@@ -26,6 +26,7 @@ import pytest
 
 from headrace import _core
 from headrace.framework import errors, raw
+from headrace.framework.constant import array_constant
 from headrace.framework.dtypes import as_dtype
 from headrace.framework.graph import Graph, Tensor
 from headrace.framework.session import Session
@@ -196,7 +197,7 @@ def _like(structure: Sequence[Any], flat: Iterable[Any]) -> list[Any]:
 
 # What is known of an input when the node is made.
 def _constant(array: np.ndarray) -> Tensor:
-    return raw.Const(value=array, dtype=as_dtype(array.dtype))
+    return array_constant(array)
 
 
 def _placeholder(array: np.ndarray) -> Tensor:
