@@ -315,7 +315,7 @@ HEADRACE_KERNELS(math) {
                            "Minimum",     "Pow",
                            "MulNoNan",    "DivNoNan",
                            "Xdivy",       "Xlogy",
-                           "Atan2",       "Nextafter",
+                           "Atan2",       "NextAfter",
                            "Zeta",        "Polygamma",
                            "Igamma",      "Igammac",
                            "IgammaGradA", "Betainc",

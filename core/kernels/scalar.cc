@@ -266,7 +266,7 @@ constexpr Entry<Binary> kBinary[] = {
     INTS(B, "Mod", TruncateMod, 2), INTS(B, "TruncateMod", TruncateMod, 2), INTS(B, "FloorMod", FloorMod, 3),
     FLOATS(B, "Mod", TruncateMod, 10), FLOATS(B, "TruncateMod", TruncateMod, 10), FLOATS(B, "FloorMod", FloorMod, 10),
     INTS(B, "Pow", IntPow, 5), INTS(B, "LeftShift", LeftShift, 0.5f), INTS(B, "RightShift", RightShift, 0.5f),
-    FLOATS(B, "Atan2", Atan2, 20), FLOATS(B, "Nextafter", Nextafter, 5), FLOATS(B, "Zeta", Zeta, 400),
+    FLOATS(B, "Atan2", Atan2, 20), FLOATS(B, "NextAfter", Nextafter, 5), FLOATS(B, "Zeta", Zeta, 400),
     FLOATS(B, "Polygamma", Polygamma, 500), FLOATS(B, "Igamma", Igamma, 200), FLOATS(B, "Igammac", Igammac, 200),
     FLOATS(B, "IgammaGradA", IgammaGradA, 300),
     COMPLEX(B, "Add", Add, 1), COMPLEX(B, "AddV2", Add, 1), COMPLEX(B, "Sub", Sub, 1), COMPLEX(B, "Mul", Mul, 2),

@@ -486,7 +486,7 @@ HEADRACE_OPS(math) {
       .traits(elementwise)
       .shape(broadcast_shape)
       .doc("Computes the angle of the point (x, y), in [-pi, pi].");
-  op("Nextafter")
+  op("NextAfter")
       .in("x1: T", "x2: T")
       .out("output: T")
       .attr("T: {float64, float32} = float32")
