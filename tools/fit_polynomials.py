@@ -14,7 +14,9 @@ import numpy as np
 Array = np.ndarray
 
 
-def fit(target: Callable[[Array], Array], weight: Callable[[Array], Array], low: float, high: float, terms: int) -> Array:
+def fit(
+    target: Callable[[Array], Array], weight: Callable[[Array], Array], low: float, high: float, terms: int
+) -> Array:
     """Coefficients, constant first, of the polynomial p that minimises max |weight * (p - target)| on [low, high]."""
     nodes = np.cos(np.pi * (np.arange(4000) + 0.5) / 4000)
     x = ((high + low) / 2 + (high - low) / 2 * nodes).astype(np.longdouble)
@@ -24,7 +26,9 @@ def fit(target: Callable[[Array], Array], weight: Callable[[Array], Array], low:
     lawson = np.ones(len(x))
     for _ in range(200):
         root = np.sqrt(lawson) * w.astype(float)
-        solved = np.linalg.lstsq((basis / scale) * root[:, None], t.astype(float) * root, rcond=None)[0] / scale
+        solved = (
+            np.linalg.lstsq((basis / scale) * root[:, None], t.astype(float) * root, rcond=None)[0] / scale
+        )
         error = np.abs(w * (basis @ solved - t)).astype(float)
         lawson *= error + 1e-300
         lawson /= lawson.sum()
@@ -35,7 +39,10 @@ def fit(target: Callable[[Array], Array], weight: Callable[[Array], Array], low:
 def show(name: str, coefficients: Array, double: bool = False) -> None:
     """Prints highest power first, as Horner's rule takes them."""
     kind = float if double else np.float32
-    print(name, ", ".join(f"{kind(c)!r}" if double else f"{float(np.float32(c))!r}f" for c in coefficients[::-1]))
+    print(
+        name,
+        ", ".join(f"{kind(c)!r}" if double else f"{float(np.float32(c))!r}f" for c in coefficients[::-1]),
+    )
 
 
 def main() -> None:
@@ -44,24 +51,38 @@ def main() -> None:
     # exp(x) = 1 + x + x^2 p(x)
     show("exp", fit(lambda x: (np.expm1(x) - x) / x**2, lambda x: x**2 / np.exp(x), -half_log2, half_log2, 5))
     # expm1(x) = x + x^2 p(x)
-    show("expm1", fit(lambda x: (np.expm1(x) - x) / x**2, lambda x: x**2 / np.expm1(x), -half_log2, half_log2, 6))
+    show(
+        "expm1",
+        fit(lambda x: (np.expm1(x) - x) / x**2, lambda x: x**2 / np.expm1(x), -half_log2, half_log2, 6),
+    )
     # log1p(x) = x - x^2/2 + x^3 p(x)
     low, high = math.sqrt(0.5) - 1, math.sqrt(2) - 1
-    show("log", fit(lambda x: (np.log1p(x) - x + x**2 / 2) / x**3, lambda x: x**3 / np.log1p(x), low, high, 9))
+    show(
+        "log", fit(lambda x: (np.log1p(x) - x + x**2 / 2) / x**3, lambda x: x**3 / np.log1p(x), low, high, 9)
+    )
     # erf(x) = x + x p(x^2) below 1, 1 - exp(p(x)) above
     erf = np.vectorize(math.erf, otypes=[float])
     erfc = np.vectorize(math.erfc, otypes=[float])
     low_target: Callable[[Array], Array] = lambda s: erf(np.sqrt(s).astype(float)) / np.sqrt(s) - 1  # noqa: E731
     show("erf", fit(low_target, lambda s: np.sqrt(s) / erf(np.sqrt(s).astype(float)), 1e-4, 0.9375**2, 7))
-    show("erf tail", fit(lambda x: np.log(erfc(x.astype(float))), lambda x: erfc(x.astype(float)), 0.9375, 4.0, 7))
+    show(
+        "erf tail",
+        fit(lambda x: np.log(erfc(x.astype(float))), lambda x: erfc(x.astype(float)), 0.9375, 4.0, 7),
+    )
     # in double: sin(x) = x + x^3 p(x^2), cos(x) = 1 - x^2/2 + x^4 p(x^2)
     quarter = (math.pi / 4 * 1.001) ** 2
     root: Callable[[Array], Array] = np.sqrt
-    show("sin", fit(lambda s: (np.sin(root(s)) - root(s)) / root(s) ** 3, lambda s: s, 1e-3, quarter, 5), True)
+    show(
+        "sin", fit(lambda s: (np.sin(root(s)) - root(s)) / root(s) ** 3, lambda s: s, 1e-3, quarter, 5), True
+    )
     show("cos", fit(lambda s: (np.cos(root(s)) - 1 + s / 2) / s**2, lambda s: s**2, 1e-2, quarter, 4), True)
     # in double: log2(m) = s p(s^2) with s = (m - 1) / (m + 1); 2^x = p(x) on [-1/2, 1/2]
     two = np.longdouble(2)
-    show("log2", fit(lambda s: 2 * np.arctanh(root(s)) / root(s) / np.log(two), lambda s: 1 + 0 * s, 1e-6, 0.0295, 6), True)
+    show(
+        "log2",
+        fit(lambda s: 2 * np.arctanh(root(s)) / root(s) / np.log(two), lambda s: 1 + 0 * s, 1e-6, 0.0295, 6),
+        True,
+    )
     show("exp2", fit(lambda x: two**x, lambda x: two**-x, -0.5, 0.5, 8), True)
 
 
