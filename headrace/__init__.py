@@ -74,7 +74,11 @@ from headrace.gradients.jacobian import batch_jacobian, hessians, jacobian
 from headrace.gradients.registry import NoGradient, NotDifferentiable, RegisterGradient
 from headrace.ops.checks import *
 from headrace.ops.control_flow import *
+from headrace.ops.math import *
+from headrace.ops.reduce import *
 from headrace.ops.string import *
+
+from headrace import bitwise, math  # isort: skip
 
 __version__ = "0.1.0"
 newaxis = None

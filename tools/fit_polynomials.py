@@ -1,7 +1,7 @@
 """Prints the polynomial coefficients that core/kernels/vector/functions.h uses.
 
-Each is a weighted minimax fit (Lawson's iteration: least squares whose weights grow where the error is largest), of
-the relative error of the function as it is put together, not of the polynomial alone.
+Each is a weighted minimax fit (Lawson's iteration: least squares, whose weights grow with the error)
+of the relative error of the function as it is put together, not of the polynomial alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Array = np.ndarray
 def fit(
     target: Callable[[Array], Array], weight: Callable[[Array], Array], low: float, high: float, terms: int
 ) -> Array:
-    """Coefficients, constant first, of the polynomial p that minimises max |weight * (p - target)| on [low, high]."""
+    """Coefficients, constant first, of the polynomial p that minimises max |weight * (p - target)|."""
     nodes = np.cos(np.pi * (np.arange(4000) + 0.5) / 4000)
     x = ((high + low) / 2 + (high - low) / 2 * nodes).astype(np.longdouble)
     t, w = target(x), weight(x)

@@ -319,7 +319,8 @@ def pow(x: Any, y: Any, name: str | None = None) -> Tensor:
 
     Args:
       x: A numeric tensor.
-      y: A tensor of the same dtype, of a shape that broadcasts with the shape of `x`. Integers must not be negative.
+      y: A tensor of the same dtype, of a shape that broadcasts with the shape of `x`; integers must
+        not be negative.
       name: Name of the operation.
     """
     return raw.Pow(x, y, name=name or "Pow")
@@ -421,7 +422,7 @@ def _pair(x: Any, y: Any) -> tuple[Tensor, Tensor]:
     y = convert_to_tensor(y, name="y", preferred_dtype=x.dtype)
     if x.dtype != y.dtype:
         raise TypeError(
-            f"x is {x.dtype.name} and y is {y.dtype.name}, but both must have one dtype; convert one with tf.cast"
+            f"x is {x.dtype.name} and y is {y.dtype.name}, but both must have one dtype; use tf.cast"
         )
     return x, y
 
