@@ -7,8 +7,8 @@ import pytest
 import headrace as tf
 
 ALL = [
-    tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint16,
-    tf.uint32, tf.uint64, tf.bool, tf.complex64, tf.complex128, tf.string, tf.resource, tf.variant,
+    tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8,
+    tf.uint16, tf.uint32, tf.uint64, tf.bool, tf.complex64, tf.complex128, tf.string, tf.resource, tf.variant,
 ]  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def test_tensor_and_operation():
     np.testing.assert_array_equal(a.op.get_attr("value"), [1, 2])
     assert op.node_def.op == "Neg"
     assert op.op_def.name == "Neg"
-    with pytest.raises(ValueError, match="'nope'.*T"):
+    with pytest.raises(ValueError, match=r"'nope'.*T"):
         op.get_attr("nope")
 
 
@@ -68,7 +68,7 @@ def test_picture_shows_the_neighbours():
 
 @pytest.mark.parametrize("use", [bool, iter, len, float, int, lambda t: t in [1] or list(t)])
 def test_a_tensor_has_no_value_yet(use):
-    with pytest.raises(TypeError, match="tf.|run"):
+    with pytest.raises(TypeError, match=r"tf\.|run"):
         use(tf.constant([1.0]))
 
 

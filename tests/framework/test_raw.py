@@ -51,7 +51,7 @@ def test_attributes():
         raw.MatMul(a, a, transpose_b=a)
     with pytest.raises(TypeError, match="transposed"):
         raw.MatMul(a, a, transposed=True)
-    with pytest.raises(ValueError, match="'VALIDD'.*SAME"):
+    with pytest.raises(ValueError, match=r"'VALIDD'.*SAME"):
         image = tf.constant(0.0, shape=[1, 2, 2, 1])
         raw.MaxPool(image, ksize=[1, 1, 1, 1], strides=[1, 1, 1, 1], padding="VALIDD")
 

@@ -114,8 +114,8 @@ def test_ranks():
 
 
 def test_joining_and_equality():
-    assert (Shape([1]) + [2]).as_list() == [1, 2]
-    assert ([1] + Shape([2])).as_list() == [1, 2]
+    assert (Shape([1]) + Shape([2])).as_list() == [1, 2]
+    assert Shape([2]).__radd__([1]).as_list() == [1, 2]
     assert Shape([1]).concatenate(None).ndims is None
     assert Shape([1, 2]) == [1, 2] == Shape((1, 2))
     assert Shape(None) == Shape(None)
