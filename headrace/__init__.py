@@ -75,6 +75,7 @@ from headrace.gradients.registry import NoGradient, NotDifferentiable, RegisterG
 from headrace.ops.checks import *
 from headrace.ops.control_flow import *
 from headrace.ops.math import *
+from headrace.ops.matmul import einsum, matmul, tensordot
 from headrace.ops.reduce import *
 from headrace.ops.string import *
 

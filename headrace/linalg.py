@@ -1,1 +1,3 @@
 """Linear algebra: public names."""
+
+from headrace.ops.matmul import einsum, matmul, matvec, tensordot

@@ -1,1 +1,8 @@
 """Neural networks: public names."""
+
+from headrace.ops.conv import *
+from headrace.ops.embedding import *
+from headrace.ops.math import sigmoid, tanh
+from headrace.ops.nn import *
+from headrace.ops.norm import *
+from headrace.ops.pool import *

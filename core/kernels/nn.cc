@@ -147,10 +147,9 @@ struct Softsign {
 
 // ---- biases
 
-// The dimension of the channels: last, or third from the end (second where there is no such dimension).
+// The dimension of the channels.
 int channel_axis(const PrepareContext& c, const Shape& value) {
-  if (c.node().attr_or<std::string>("data_format", "NHWC") == "NHWC") return value.rank() - 1;
-  return value.rank() > 3 ? value.rank() - 3 : 1;
+  return c.node().attr_or<std::string>("data_format", "NHWC") == "NCHW" ? 1 : value.rank() - 1;
 }
 
 std::unique_ptr<Kernel> prepare_bias_add(PrepareContext& c) {

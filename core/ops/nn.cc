@@ -13,8 +13,7 @@ void bias_add_shape(ShapeContext& c) {
   Shape value = c.with_rank_at_least(0, 2);
   const Shape bias = c.with_rank(1, 1);
   if (value.has_rank()) {
-    // In channels-first data the channels are third from the end, or second where there is no such dimension.
-    const int axis = first ? (value.rank() > 3 ? value.rank() - 3 : 1) : value.rank() - 1;
+    const int axis = first ? 1 : value.rank() - 1;
     require(value[axis] == kUnknown || bias[0] == kUnknown || value[axis] == bias[0], "value ", value,
             " has ", value[axis], " channels (axis ", axis, "), bias has ", bias[0],
             " elements; they must be the same number");
@@ -27,7 +26,7 @@ void bias_add_grad_shape(ShapeContext& c) {
   const bool first = c.attr<std::string>("data_format") == "NCHW";
   const Shape value = c.with_rank_at_least(0, 2);
   if (!value.has_rank()) return c.output(0, Shape{kUnknown});
-  c.output(0, Shape{value[first ? (value.rank() > 3 ? value.rank() - 3 : 1) : value.rank() - 1]});
+  c.output(0, Shape{value[first ? 1 : -1]});
 }
 
 void softmax_shape(ShapeContext& c) { c.output(0, c.with_rank_at_least(0, 1)); }

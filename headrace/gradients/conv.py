@@ -1,0 +1,72 @@
+"""Derivatives of convolutions, each again a convolution, and of morphological dilation.
+
+A convolution is linear in its input and in its filter. It and its two derivatives are the three views of one
+trilinear form in (input, filter, output gradient), so each one's derivatives are the other two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from headrace import _core
+from headrace.framework import raw
+from headrace.framework.graph import Operation, Tensor
+from headrace.gradients.registry import RegisterGradient
+
+_ATTRIBUTES = (
+    "strides",
+    "padding",
+    "explicit_paddings",
+    "data_format",
+    "dilations",
+    "use_cudnn_on_gpu",
+    "rates",
+)
+
+
+def _attributes(op: Operation) -> dict[str, Any]:
+    names = {attr.name for attr in _core.op_def(op.type).attrs}
+    return {name: op.get_attr(name) for name in _ATTRIBUTES if name in names}
+
+
+def _register(forward: str, by_input: str, by_filter: str) -> None:
+    convolve: Callable[..., Tensor] = getattr(raw, forward)
+    to_input: Callable[..., Tensor] = getattr(raw, by_input)
+    to_filter: Callable[..., Tensor] = getattr(raw, by_filter)
+
+    @RegisterGradient(forward)
+    def _forward(op: Operation, grad: Tensor) -> list[Tensor]:
+        x, w = op.inputs
+        shapes = raw.ShapeN([x, w])
+        attributes = _attributes(op)
+        return [to_input(shapes[0], w, grad, **attributes), to_filter(x, shapes[1], grad, **attributes)]
+
+    @RegisterGradient(by_input)
+    def _by_input(op: Operation, grad: Tensor) -> list[Tensor | None]:
+        _, w, output = op.inputs
+        attributes = _attributes(op)
+        return [None, to_filter(grad, raw.Shape(w), output, **attributes), convolve(grad, w, **attributes)]
+
+    @RegisterGradient(by_filter)
+    def _by_filter(op: Operation, grad: Tensor) -> list[Tensor | None]:
+        x, _, output = op.inputs
+        attributes = _attributes(op)
+        return [to_input(raw.Shape(x), grad, output, **attributes), None, convolve(x, grad, **attributes)]
+
+
+_register("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter")
+_register(
+    "DepthwiseConv2dNative", "DepthwiseConv2dNativeBackpropInput", "DepthwiseConv2dNativeBackpropFilter"
+)
+_register("Conv3D", "Conv3DBackpropInputV2", "Conv3DBackpropFilterV2")
+
+
+@RegisterGradient("Dilation2D")
+def _dilation(op: Operation, grad: Tensor) -> list[Tensor]:
+    x, w = op.inputs
+    attributes = _attributes(op)
+    return [
+        raw.Dilation2DBackpropInput(x, w, grad, **attributes),
+        raw.Dilation2DBackpropFilter(x, w, grad, **attributes),
+    ]

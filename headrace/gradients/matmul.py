@@ -1,0 +1,61 @@
+"""Derivatives of matrix products."""
+
+from __future__ import annotations
+
+from headrace.framework import raw
+from headrace.framework.graph import Operation, Tensor
+from headrace.gradients.registry import RegisterGradient
+
+
+def _conj(x: Tensor) -> Tensor:
+    return raw.Conj(x) if x.dtype.is_complex else x
+
+
+@RegisterGradient("MatMul")
+def _matmul(op: Operation, grad: Tensor) -> list[Tensor]:
+    # For C = A B: dA = dC B^H and dB = A^H dC; each transposed operand swaps the places of its product.
+    transpose_a, transpose_b = op.get_attr("transpose_a"), op.get_attr("transpose_b")
+    a, b = _conj(op.inputs[0]), _conj(op.inputs[1])
+    if transpose_a:
+        grad_a = raw.MatMul(b, grad, transpose_a=transpose_b, transpose_b=True)
+    else:
+        grad_a = raw.MatMul(grad, b, transpose_b=not transpose_b)
+    if transpose_b:
+        grad_b = raw.MatMul(grad, a, transpose_a=True, transpose_b=transpose_a)
+    else:
+        grad_b = raw.MatMul(a, grad, transpose_a=not transpose_a)
+    return [grad_a, grad_b]
+
+
+def _batch_grads(op: Operation, grad: Tensor) -> list[Tensor]:
+    # The same with A^H for A^T, so that nothing needs to be conjugated: adj does it.
+    adj_x, adj_y = op.get_attr("adj_x"), op.get_attr("adj_y")
+    x, y = op.inputs
+    product = getattr(raw, op.type)
+    if adj_x:
+        grad_x = product(y, grad, adj_x=adj_y, adj_y=True)
+    else:
+        grad_x = product(grad, y, adj_y=not adj_y)
+    if adj_y:
+        grad_y = product(grad, x, adj_x=True, adj_y=adj_x)
+    else:
+        grad_y = product(x, grad, adj_x=not adj_x)
+    return [grad_x, grad_y]
+
+
+@RegisterGradient("BatchMatMul")
+def _batch_matmul(op: Operation, grad: Tensor) -> list[Tensor]:
+    return _batch_grads(op, grad)
+
+
+@RegisterGradient("BatchMatMulV2")
+def _batch_matmul_v2(op: Operation, grad: Tensor) -> list[Tensor]:
+    grads = _batch_grads(op, grad)
+    x, y = op.inputs
+    if x.shape.is_fully_defined() and y.shape.is_fully_defined() and x.shape[:-2] == y.shape[:-2]:
+        return grads
+    # What was repeated along a batch dimension gets the sum of its gradients.
+    shapes = [raw.Shape(x), raw.Shape(y)]
+    batches = [raw.StridedSlice(s, [0], [-2], [1], begin_mask=1) for s in shapes]
+    axes = raw.BroadcastGradientArgs(*batches)
+    return [raw.Reshape(raw.Sum(g, a), s) for g, a, s in zip(grads, axes, shapes)]
