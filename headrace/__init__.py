@@ -8,6 +8,9 @@ with tf.Session() as sess:
     print(sess.run(total, feed_dict={a: [[1, 2, 3]]}))
 """
 
+import importlib
+from typing import Any
+
 import headrace.framework.packing
 from headrace.framework import errors
 from headrace.framework.constant import constant, make_ndarray
@@ -88,3 +91,12 @@ newaxis = None
 def executing_eagerly() -> bool:  # type: ignore[valid-type]
     """False: operations are described first, and run by a session."""
     return False
+
+
+_LAZY = ("test", "testing")  # what only some programs need
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"headrace has no attribute {name!r}")

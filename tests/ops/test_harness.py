@@ -105,6 +105,12 @@ def test_message_without_node_or_line():
             harness.check_message(ValueError(text), "MatMul", "bad")
 
 
+def test_other_device():
+    harness.check_other_device(Call(TANH, (X,), {}, "float32", device=harness.NULL_DEVICE))
+    with pytest.raises(AssertionError, match="not on"):
+        harness.check_other_device(Call(TANH, (X,), {}, "float32"))
+
+
 def with_gradient(monkeypatch, function):
     monkeypatch.setitem(registry._rows, "Tanh", function)
     harness.check_gradient(TANH, TANH.cases[0])
