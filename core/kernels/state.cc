@@ -8,7 +8,9 @@
 #include <functional>
 
 #include "core/base/parallel.h"
+#include "core/base/slice.h"
 #include "core/graph/handle.h"
+#include "core/kernels/strided_copy.h"
 #include "core/registry/kernel.h"
 
 namespace headrace {
@@ -52,6 +54,17 @@ std::unique_ptr<Kernel> prepare_read(PrepareContext& c) {
   return kernel([dtype = c.output_dtype(0), shape = c.output_shape(0)](RunContext& r) {
     const Variable& variable = variable_of(r, dtype);
     Tensor value = variable.read();
+    if (shape.is_full()) require_shape(variable, value.shape(), shape);
+    r.set_output(0, std::move(value));
+  });
+}
+
+std::unique_ptr<Kernel> prepare_initialized_value(PrepareContext& c) {
+  c.own_output(0);
+  return kernel([dtype = c.output_dtype(0), shape = c.output_shape(0)](RunContext& r) {
+    const Variable& variable = variable_of(r, dtype);
+    Tensor value = variable.read_if_initialized();
+    if (!value) value = r.input_tensor(1);
     if (shape.is_full()) require_shape(variable, value.shape(), shape);
     r.set_output(0, std::move(value));
   });
@@ -329,6 +342,48 @@ std::unique_ptr<Kernel> prepare_gather_nd(PrepareContext& c) {
 
 // ---- the rest
 
+std::unique_ptr<Kernel> prepare_slice_assign(PrepareContext& c) {
+  SliceExpression masks{{},
+                        {},
+                        {},
+                        c.attr<std::int64_t>("begin_mask"),
+                        c.attr<std::int64_t>("end_mask"),
+                        c.attr<std::int64_t>("ellipsis_mask"),
+                        c.attr<std::int64_t>("new_axis_mask"),
+                        c.attr<std::int64_t>("shrink_axis_mask")};
+  const DType dtype = c.input_dtype(4);
+  const FromInts<SliceExpression> expression(c, {1, 2, 3}, [masks](auto& values) {
+    SliceExpression whole = masks;
+    whole.begin = values[0];
+    whole.end = values[1];
+    whole.strides = values[2];
+    return whole;
+  });
+  return kernel([dtype, expression, shape = c.input_shape(4)](RunContext& r) {
+    Variable& variable = variable_of(r, dtype);
+    const auto update = [&](Tensor& value) {
+      expression.with(r, [&](const SliceExpression& slice) {
+        const SliceResult piece = resolve_slice(slice, value.shape(), INT64_MIN);
+        const bool one = shape.size() == 1;  // for all elements
+        require(one || shape == piece.shape, "the value has shape ", shape, ", the slice ", piece.shape,
+                "; they must be the same, or the value a scalar");
+        const auto strides = strides_of(value.shape().dims());
+        std::vector<std::int64_t> dims, to;
+        std::int64_t offset = 0;
+        for (std::size_t i = 0; i < piece.ranges.size(); ++i) {
+          dims.push_back(piece.ranges[i].size);
+          to.push_back(piece.ranges[i].stride * strides[i]);
+          offset += piece.ranges[i].begin * strides[i];
+        }
+        if (piece.shape.size() == 0) return;
+        const auto from = one ? std::vector<std::int64_t>(dims.size(), 0) : strides_of(dims);
+        StridedCopy(dtype, dims, from, to).run(r.input<void>(4), 0, value.raw(), offset);
+      });
+    };
+    variable.update(std::ref(update));
+  });
+}
+
 std::unique_ptr<Kernel> prepare_is_initialized(PrepareContext&) {
   return kernel([](RunContext& r) { *r.output<bool>(0) = r.resource<Variable>(0).initialized(); });
 }
@@ -394,6 +449,7 @@ Combine ordered(DType dtype) {
 HEADRACE_KERNELS(state) {
   add_kernel("VarHandleOp", prepare_handle);
   add_kernel("ReadVariableOp", prepare_read);
+  add_kernel("InitializedValue", prepare_initialized_value);
   add_kernel("AssignVariableOp", prepare_assign);
   add_kernel("AssignAddVariableOp", update_by(number<Wrapping<std::plus<>>>));
   add_kernel("AssignSubVariableOp", update_by(number<Wrapping<std::minus<>>>));
@@ -412,6 +468,7 @@ HEADRACE_KERNELS(state) {
   add_kernel("ResourceScatterNdUpdate", scatter_by(replace_of, true));
   add_kernel("ResourceScatterNdAdd", scatter_by(number<Wrapping<std::plus<>>>, true));
   add_kernel("ResourceScatterNdSub", scatter_by(number<Wrapping<std::minus<>>>, true));
+  add_kernel("ResourceStridedSliceAssign", prepare_slice_assign);
   add_kernel("ResourceCountUpTo", prepare_count);
 }
 

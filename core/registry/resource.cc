@@ -69,6 +69,11 @@ Tensor Variable::read() const {
   return value_;
 }
 
+Tensor Variable::read_if_initialized() const {
+  std::lock_guard lock(mutex_);
+  return value_;
+}
+
 void Variable::assign(Tensor value) {
   if (value.dtype() != dtype_) {
     throw DTypeError(str("variable '", name_, "' is ", name_of(dtype_), ", the value assigned is ",
