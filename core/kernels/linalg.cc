@@ -76,8 +76,59 @@ std::unique_ptr<Kernel> prepare_qr(PrepareContext& c) {
   return made;
 }
 
+template <class T>
+T conjugate(T x) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return x;
+  } else {
+    return std::conj(x);
+  }
+}
+
+std::unique_ptr<Kernel> prepare_triangular_solve(PrepareContext& c) {
+  const Shape& shape = c.output_shape(0);
+  const std::int64_t rows = shape[-2], columns = shape[-1], batch = shape.slice(0, -2).size();
+  const bool adjoint = c.attr<bool>("adjoint");
+  const bool forward = c.attr<bool>("lower") != adjoint;  // from the first row on
+  std::unique_ptr<Kernel> made;
+  using SolvedTypes = Types<float, double, Half, std::complex<float>, std::complex<double>>;
+  visit(SolvedTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    made = kernel([=](RunContext& r) {
+      const T *matrix = r.input<T>(0), *rhs = r.input<T>(1);
+      T* output = r.output<T>(0);
+      parallel_for(batch, double(rows) * double(rows) * double(columns), [&](auto begin, auto end) {
+        std::vector<C> x(static_cast<std::size_t>(columns));
+        for (auto b = begin; b < end; ++b) {
+          const T *a = matrix + b * rows * rows, *from = rhs + b * rows * columns;
+          T* to = output + b * rows * columns;
+          const auto at = [&](std::int64_t i, std::int64_t j) {
+            return adjoint ? conjugate(C(a[j * rows + i])) : C(a[i * rows + j]);
+          };
+          for (std::int64_t step = 0; step < rows; ++step) {
+            const std::int64_t i = forward ? step : rows - 1 - step;
+            for (std::int64_t k = 0; k < columns; ++k) x[k] = C(from[i * columns + k]);
+            for (std::int64_t before = 0; before < step; ++before) {
+              const std::int64_t j = forward ? before : rows - 1 - before;
+              const C factor = at(i, j);
+              for (std::int64_t k = 0; k < columns; ++k) x[k] -= factor * C(to[j * columns + k]);
+            }
+            const C diagonal = at(i, i);
+            require(diagonal != C(0), "the matrix cannot be solved for: diagonal element ", i, " is zero");
+            for (std::int64_t k = 0; k < columns; ++k) to[i * columns + k] = T(x[k] / diagonal);
+          }
+        }
+      });
+    });
+  });
+  return made;
+}
+
 }  // namespace
 
-HEADRACE_KERNELS(linalg) { add_kernel("Qr", prepare_qr); }
+HEADRACE_KERNELS(linalg) {
+  add_kernel("Qr", prepare_qr);
+  add_kernel("MatrixTriangularSolve", prepare_triangular_solve);
+}
 
 }  // namespace headrace
