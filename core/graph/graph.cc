@@ -412,7 +412,7 @@ std::string made_at(const Node& node) {
 }
 
 void rethrow_in(const Node& node, const Error& error) {
-  if (!error.node().empty()) throw error;
+  if (!error.node().empty()) throw;  // as it is: a copy would lose its class
   const std::string message =
       "[" + node.op().name() + " '" + node.name() + "'] " + error.what() + made_at(node);
   if (dynamic_cast<const DTypeError*>(&error)) throw DTypeError(message, node.name(), node.op().name());
