@@ -28,10 +28,15 @@ def _qr(op: Operation, grad_q: Tensor, grad_r: Tensor) -> Any:
     """
     q, r = op.outputs
     rows, columns = op.inputs[0].shape[-2].value, op.inputs[0].shape[-1].value
-    if rows is None or columns is None or rows < columns or (op.get_attr("full_matrices") and rows != columns):
+    if (
+        rows is None
+        or columns is None
+        or rows < columns
+        or (op.get_attr("full_matrices") and rows != columns)
+    ):
         raise NotImplementedError(
-            f"Qr '{op.name}' of matrices of shape ({rows}, {columns}) has a gradient only for at least as many rows as "
-            "columns, both known, and full_matrices=False"
+            f"Qr '{op.name}' of matrices of shape ({rows}, {columns}) has a gradient only for at least as "
+            "many rows as columns, both known, and full_matrices=False"
         )
     m = raw.Sub(_matmul(r, grad_r, adj_y=True), _matmul(grad_q, q, adj_x=True))
     lower = raw.MatrixBandPart(m, -1, 0)

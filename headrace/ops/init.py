@@ -1,7 +1,7 @@
 """Initializers: what the first value of a variable is made by.
 
-An initializer is called with a shape and a dtype and returns a tensor. With the same seeds, the random ones draw the
-numbers that TensorFlow draws.
+An initializer is called with a shape and a dtype and returns a tensor. With the same seeds, the random ones
+draw the numbers that TensorFlow draws.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ class Constant(Initializer):
     """Makes given values.
 
     Args:
-        value: A number, or numbers in a (nested) list or array. If there are fewer than the shape needs, the last
-            one repeats.
+        value: A number, or numbers in a (nested) list or array. If there are fewer than the shape needs, the
+            last one repeats.
         dtype: Dtype where the caller gives none.
         verify_shape: Whether the values must have the very shape that is asked for.
 
@@ -208,8 +208,8 @@ def _full_shape(shape: Any, partition_info: Any) -> list[int]:
 class UniformUnitScaling(Initializer):
     """Makes uniform numbers that keep the scale of what they are multiplied with.
 
-    They are in [-limit, limit) with `limit = factor * sqrt(3 / inputs)`, `inputs` being the product of all dimensions
-    but the last.
+    They are in [-limit, limit) with `limit = factor * sqrt(3 / inputs)`, `inputs` being the product of all
+    dimensions but the last.
 
     Args:
         factor: Multiplies the limit.
@@ -275,7 +275,8 @@ class VarianceScaling(Initializer):
         distribution = distribution.lower()
         if distribution not in ("normal", "uniform", "truncated_normal", "untruncated_normal"):
             raise ValueError(
-                f"distribution is {distribution!r}; it must be 'truncated_normal', 'untruncated_normal' or 'uniform'"
+                f"distribution is {distribution!r}; it must be 'truncated_normal', 'untruncated_normal' or "
+                "'uniform'"
             )
         self.scale = scale
         self.mode = mode
@@ -300,7 +301,8 @@ class VarianceScaling(Initializer):
 class GlorotUniform(VarianceScaling):
     """Makes uniform numbers of variance `2 / (inputs + outputs)`.
 
-    X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
+    X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+    2010.
 
     Args:
         seed: Seed of the operation.

@@ -1,9 +1,9 @@
 """Random tensors, each run anew: uniform, normal, shuffled, of given probabilities.
 
-Numbers follow from two seeds, the graph's (`set_random_seed`) and the operation's (`seed=`), and are those that
-TensorFlow draws from the same seeds. Runs of one session continue a stream; a new session starts over. Without any
-seed, every session differs. The `stateless_` functions have no stream: the same seed gives the same numbers in every
-run.
+Numbers follow from two seeds, the graph's (`set_random_seed`) and the operation's (`seed=`), and are those
+that TensorFlow draws from the same seeds. Runs of one session continue a stream; a new session starts over.
+Without any seed, every session differs. The `stateless_` functions have no stream: the same seed gives the
+same numbers in every run.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def random_uniform(
     Args:
         shape: The shape of the result: a list or an integer tensor.
         minval: Lower bound, a number or scalar tensor of `dtype`.
-        maxval: Upper bound, exclusive. By default 1 for floats; integers need one. The integers of a range that is
-            not a power of two are not quite equally likely.
+        maxval: Upper bound, exclusive. By default 1 for floats; integers need one. The integers of a range
+            that is not a power of two are not quite equally likely.
         dtype: float16, bfloat16, float32, float64, int32 or int64.
         seed: Seed of this operation, see `set_random_seed`.
         name: Name of the operation.
@@ -139,9 +139,7 @@ def truncated_normal(
         return _scaled(raw.TruncatedNormal, shape, mean, stddev, dtype, seed, scope)
 
 
-def _scaled(
-    draw: Any, shape: Any, mean: Any, stddev: Any, dtype: Any, seed: int | None, name: str
-) -> Tensor:
+def _scaled(draw: Any, shape: Any, mean: Any, stddev: Any, dtype: Any, seed: int | None, name: str) -> Tensor:
     dtype = dtypes.as_dtype(dtype)
     size = _shape_tensor(shape)
     center = _number(mean, dtype, "mean")
@@ -190,7 +188,8 @@ def random_crop(value: Any, size: Any, seed: int | None = None, name: str | None
 
     Args:
         value: The tensor to cut from.
-        size: A size for each dimension, at most that of `value`: give the full size where it shall not be cut.
+        size: A size for each dimension, at most that of `value`: give the full size where it shall not be
+            cut.
         seed: Seed of this operation, see `set_random_seed`.
         name: Name of the operation.
 

@@ -1,17 +1,18 @@
-"""Functions that change variables, and the family's other names: variables, variable scopes, initial values."""
+"""Functions that change variables, and the family's other names: variables and variable scopes."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from headrace.framework import raw
 from headrace.framework.graph import Tensor
 from headrace.framework.indexed_slices import IndexedSlices
-from headrace.framework import raw
-from headrace.ops import partitioned_variables, template, variable_scope as scopes, variables
-from headrace.ops.partitioned_variables import *  # noqa: F403
-from headrace.ops.template import *  # noqa: F403
-from headrace.ops.variable_scope import *  # noqa: F403
-from headrace.ops.variables import *  # noqa: F403
+from headrace.ops import partitioned_variables, template, variables
+from headrace.ops import variable_scope as scopes
+from headrace.ops.partitioned_variables import *
+from headrace.ops.template import *
+from headrace.ops.variable_scope import *
+from headrace.ops.variables import *
 from headrace.ops.variables import Variable
 
 __all__ = [
@@ -44,7 +45,11 @@ def _variable(ref: Any) -> Variable:
 
 
 def assign(
-    ref: Any, value: Any, validate_shape: bool | None = None, use_locking: bool | None = None, name: str | None = None
+    ref: Any,
+    value: Any,
+    validate_shape: bool | None = None,
+    use_locking: bool | None = None,
+    name: str | None = None,
 ) -> Tensor:
     """Makes an operation that gives a variable a new value, which it returns.
 
@@ -101,7 +106,7 @@ def scatter_update(
 def scatter_add(
     ref: Any, indices: Any, updates: Any, use_locking: bool = False, name: str | None = None
 ) -> Tensor:
-    """Like `scatter_update`, adding to rows: `ref[indices[i]] += updates[i]`, twice for an index there twice."""
+    """Like `scatter_update`, adding to rows, twice where an index is there twice."""
     return _variable(ref).scatter_add(IndexedSlices(updates, indices), name=name)
 
 

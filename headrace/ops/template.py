@@ -57,8 +57,8 @@ class Template:
         result = self._function(*args, **kwargs)
         if self._variables_made and len(get_collection(GraphKeys.TRAINABLE_VARIABLES)) != trainable:
             raise ValueError(
-                f"template '{self._name}' made new trainable variables when it was called again; make its variables "
-                "with tf.get_variable, under the same names in every call"
+                f"template '{self._name}' made new trainable variables when it was called again; make its "
+                "variables with tf.get_variable, under the same names in every call"
             )
         return result
 

@@ -201,7 +201,9 @@ class _VariableStore:
         if reuse is True and name in self.partitioned:
             return self.partitioned[name]
         if f"{name}/part_0" in self.variables:
-            raise ValueError(f"variable '{name}' is partitioned; get it with a partitioner that cuts it alike")
+            raise ValueError(
+                f"variable '{name}' is partitioned; get it with a partitioner that cuts it alike"
+            )
         return self._get_single(name, static, **options)
 
     def _get_single(
@@ -217,14 +219,16 @@ class _VariableStore:
     ) -> Variable:
         from_value = initializer is not None and not callable(initializer)
         if from_value and shape is not None:
-            raise ValueError(f"variable '{name}' gets its shape from the value of its initializer; pass no shape")
+            raise ValueError(
+                f"variable '{name}' gets its shape from the value of its initializer; pass no shape"
+            )
         found = self.variables.get(name)
         if found is not None:
             return self._shared(found, name, shape, dtype, reuse)
         if reuse is True:
             raise ValueError(
-                f"variable '{name}' does not exist, or was not made by get_variable; to make it where it is missing, "
-                "use reuse=tf.AUTO_REUSE"
+                f"variable '{name}' does not exist, or was not made by get_variable; to make it where it "
+                "is missing, use reuse=tf.AUTO_REUSE"
             )
         if initializer is None:
             initializer = _default_initializer(name, dtype)
@@ -248,8 +252,8 @@ class _VariableStore:
     ) -> Variable:
         if reuse is False or reuse is None:
             raise ValueError(
-                f"variable '{name}' already exists (made at {self.made_at[name]}); to share it, set reuse=True or "
-                "reuse=tf.AUTO_REUSE in its variable_scope"
+                f"variable '{name}' already exists (made at {self.made_at[name]}); to share it, set "
+                "reuse=True or reuse=tf.AUTO_REUSE in its variable_scope"
             )
         if shape is not None and not shape.is_compatible_with(found.shape):
             raise ValueError(f"variable '{name}' has shape {found.shape}; it cannot be shared as {shape}")
@@ -279,7 +283,9 @@ class _VariableStore:
             shape = value.shape if shape is None else shape.merge_with(value.shape)
             dtype = value.dtype
         if shape is None or not shape.is_fully_defined():
-            raise ValueError(f"the shape of the partitioned variable '{name}' must be wholly known, not {shape}")
+            raise ValueError(
+                f"the shape of the partitioned variable '{name}' must be wholly known, not {shape}"
+            )
         if name in self.variables:
             raise ValueError(f"variable '{name}' exists and is not partitioned; get it without a partitioner")
         partitions = _checked_partitions(partitioner(shape=shape, dtype=dtype), shape, name)
@@ -351,8 +357,8 @@ def _initial_value(
     if not _arguments(initializer):
         return initializer
     raise ValueError(
-        f"the shape of the new variable '{name}' must be wholly known, not {shape}; pass shape=, or a tensor as the "
-        "initializer"
+        f"the shape of the new variable '{name}' must be wholly known, not {shape}; pass shape=, or a "
+        "tensor as the initializer"
     )
 
 
@@ -366,8 +372,8 @@ def _arguments(function: Any) -> list[str]:
 def _checked_partitions(partitions: Any, shape: TensorShape, name: str) -> list[int]:
     if not isinstance(partitions, (list, tuple)) or len(partitions) != shape.ndims:
         raise ValueError(
-            f"the partitioner of '{name}' returned {partitions!r}; it must return a list with the number of partitions "
-            f"along each of the {shape.ndims} axes"
+            f"the partitioner of '{name}' returned {partitions!r}; it must return a list with the number "
+            f"of partitions along each of the {shape.ndims} axes"
         )
     sizes = shape.as_list()
     if any(count < 1 or (size and count > size) for count, size in zip(partitions, sizes)):
@@ -398,7 +404,8 @@ class VariableScope:
     """The state of a `variable_scope`: prefix, sharing, and defaults for `get_variable`.
 
     Args:
-        reuse: True to share variables, None (or False) to make them, `tf.AUTO_REUSE` for whichever is possible.
+        reuse: True to share variables, None (or False) to make them, `tf.AUTO_REUSE` for whichever is
+            possible.
         name: Prefix of the names of variables.
         initializer: Default of `get_variable`, like those that follow.
         regularizer: See `get_variable`.
@@ -568,7 +575,8 @@ class VariableScope:
                 given = convert_to_tensor(initializer).dtype
                 if given != dtypes.as_dtype(dtype):
                     raise ValueError(
-                        f"the initializer of '{full_name}' is {given.name}, dtype is {dtypes.as_dtype(dtype).name}"
+                        f"the initializer of '{full_name}' is {given.name}, dtype is "
+                        f"{dtypes.as_dtype(dtype).name}"
                     )
             return var_store.get_variable(
                 full_name,
@@ -658,33 +666,33 @@ def get_variable(
     synchronization: Any = VariableSynchronization.AUTO,
     aggregation: Any = VariableAggregation.NONE,
 ) -> Any:
-    """Returns the variable of this name in the current variable scope: made, or shared if the scope says `reuse`.
+    """Returns the variable of this name in the current variable scope: new, or shared if the scope says so.
 
     Args:
         name: The name, before which that of the scope is put.
         shape: The shape of a new variable, or the shape that a shared one must have.
         dtype: The dtype; that of the scope by default, which is float32.
-        initializer: A function of (shape, dtype) such as `tf.zeros_initializer()`, a function without arguments, or
-            a value, which also gives the shape. By default that of the scope, else `glorot_uniform_initializer` for
-            floats and zeros for others.
+        initializer: A function of (shape, dtype) such as `tf.zeros_initializer()`, a function without
+            arguments, or a value, which also gives the shape. By default that of the scope, else
+            `glorot_uniform_initializer` for floats and zeros for others.
         regularizer: A function of the new variable that returns a loss, which is put into the collection
             `REGULARIZATION_LOSSES`.
         trainable: See `Variable`, also for those that follow.
         collections: See `Variable`.
         caching_device: See `Variable`.
-        partitioner: A function of shape and dtype that returns the number of partitions along each axis: then the
-            result is a `PartitionedVariable`.
+        partitioner: A function of shape and dtype that returns the number of partitions along each axis: then
+            the result is a `PartitionedVariable`.
         validate_shape: See `Variable`.
         use_resource: Accepted; all variables are resources.
-        custom_getter: A function that is called instead, as `custom_getter(getter, name, ...)`; it may call `getter`
-            with other arguments.
+        custom_getter: A function that is called instead, as `custom_getter(getter, name, ...)`; it may call
+            `getter` with other arguments.
         constraint: See `Variable`.
         synchronization: See `Variable`.
         aggregation: See `Variable`.
 
     Raises:
-        ValueError: If the variable exists and is not to be shared, does not exist and is to be, or has another shape
-            or dtype; if the shape of a new variable is not known.
+        ValueError: If the variable exists and is not to be shared, does not exist and is to be, or has
+            another shape or dtype; if the shape of a new variable is not known.
     """
     return get_variable_scope().get_variable(
         _store(),
@@ -723,7 +731,7 @@ def get_local_variable(
     synchronization: Any = VariableSynchronization.AUTO,
     aggregation: Any = VariableAggregation.NONE,
 ) -> Any:
-    """`get_variable` for a variable that is not trained or saved: in the collection `LOCAL_VARIABLES` only."""
+    """`get_variable` for a variable that is not trained or saved: only in `LOCAL_VARIABLES`."""
     return get_variable(
         name,
         shape=shape,
@@ -747,8 +755,8 @@ class variable_scope:
     """A context in which variables get a prefix, may be shared, and have other defaults.
 
     Args:
-        name_or_scope: The name of the scope inside the current one; a `VariableScope`, to enter that one again from
-            wherever; or None, to make a new name of `default_name`.
+        name_or_scope: The name of the scope inside the current one; a `VariableScope`, to enter that one
+            again from wherever; or None, to make a new name of `default_name`.
         default_name: Name where `name_or_scope` is None, made unique.
         values: Tensors that a function was given: their graph is made the default one.
         initializer: Default of `get_variable`, like those that follow; inherited where None.
@@ -756,8 +764,8 @@ class variable_scope:
         caching_device: See `get_variable`.
         partitioner: See `get_variable`.
         custom_getter: See `get_variable`. It is called around that of the scope outside.
-        reuse: True to share variables (inherited by scopes inside), `tf.AUTO_REUSE` to share those that exist and make
-            the others, None or False to inherit.
+        reuse: True to share variables (inherited by scopes inside), `tf.AUTO_REUSE` to share those that exist
+            and make the others, None or False to inherit.
         dtype: See `get_variable`.
         use_resource: Accepted; all variables are resources.
         constraint: See `get_variable`.

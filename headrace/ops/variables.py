@@ -1,8 +1,8 @@
 """Variables: state that lives in a session from run to run.
 
-A variable has resource semantics: a read is a snapshot that later updates do not change, and updates by several
-threads at once do not mix. The node names are those of a program in the TensorFlow 1 graph: `w` is the variable,
-`w/Assign` initialises it, `w/read` is its value.
+A variable has resource semantics: a read is a snapshot that later updates do not change, and updates by
+several threads at once do not mix. The node names are those of a program in the TensorFlow 1 graph: `w` is
+the variable, `w/Assign` initialises it, `w/read` is its value.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class VariableAggregation(enum.Enum):
     SUM = 1
     MEAN = 2
     ONLY_FIRST_REPLICA = 3
-    ONLY_FIRST_TOWER = 3
+    ONLY_FIRST_TOWER = 3  # noqa: PIE796, the older name
 
 
 class SaveSliceInfo:
@@ -138,13 +138,14 @@ def _stripped(scope: str | None, name: str) -> str | None:
 class Variable:
     """A tensor that keeps its value from run to run of a session, and can be assigned to.
 
-    A variable must be initialised in a session before it is read: run `global_variables_initializer()`, or restore
-    it from a checkpoint. It can be used wherever a tensor can.
+    A variable must be initialised in a session before it is read: run `global_variables_initializer()`, or
+    restore it from a checkpoint. It can be used wherever a tensor can.
 
     Args:
-        initial_value: What the initializer assigns: a tensor, what can become one, or a function without arguments
-            that returns one. It also gives the shape and, unless `dtype` is given, the dtype.
-        trainable: Whether optimizers change it by default: it is then in the collection `TRAINABLE_VARIABLES`.
+        initial_value: What the initializer assigns: a tensor, what can become one, or a function without
+            arguments that returns one. It also gives the shape and, unless `dtype` is given, the dtype.
+        trainable: Whether optimizers change it by default: it is then in the collection
+            `TRAINABLE_VARIABLES`.
         collections: The collections that it is put into; `[GraphKeys.GLOBAL_VARIABLES]` by default.
         validate_shape: If False, the shape is not fixed: values of any shape can be assigned.
         caching_device: Device where its value is read.
@@ -160,7 +161,8 @@ class Variable:
         shape: Its static shape, if less is known of it than of that of `initial_value`.
 
     Raises:
-        ValueError: If there is no initial value, or its shape is not wholly known while `validate_shape` is True.
+        ValueError: If there is no initial value, or its shape is not wholly known while `validate_shape` is
+            True.
         TypeError: If `initial_value` does not fit `dtype`.
     """
 
@@ -201,7 +203,9 @@ class Variable:
         if collections is None:
             collections = [GraphKeys.GLOBAL_VARIABLES]
         if not isinstance(collections, (list, tuple, set)):
-            raise ValueError(f"collections is a {type(collections).__name__}; pass a list, such as [{collections!r}]")
+            raise ValueError(
+                f"collections is a {type(collections).__name__}; pass a list, such as [{collections!r}]"
+            )
         self._synchronization = synchronization
         self._aggregation = aggregation
         self._constraint = constraint
@@ -221,11 +225,13 @@ class Variable:
                 static = unknown_shape() if shape is None else static
             elif not value.shape.is_fully_defined():
                 raise ValueError(
-                    f"the initial value {value.name} has the partly known shape {value.shape}; fix it, for instance "
-                    "with tf.reshape, or pass validate_shape=False"
+                    f"the initial value {value.name} has the partly known shape {value.shape}; fix it, for "
+                    "instance with tf.reshape, or pass validate_shape=False"
                 )
             self._initial_value = value
-            self._handle = raw.VarHandleOp(dtype=value.dtype, shape=static, shared_name=scope[:-1], name=scope)
+            self._handle = raw.VarHandleOp(
+                dtype=value.dtype, shape=static, shared_name=scope[:-1], name=scope
+            )
             safe = _safe_initial_value(value)
             with colocate_with(self._handle.op):
                 self._initializer_op = raw.AssignVariableOp(self._handle, safe, name="Assign")
@@ -457,7 +463,9 @@ class Variable:
         """
         session = session or get_default_session()
         if session is None:
-            raise ValueError("there is no default session to load a value in; use `with sess:` or pass session=")
+            raise ValueError(
+                "there is no default session to load a value in; use `with sess:` or pass session="
+            )
         session.run(self._initializer_op, {self._initializer_op.inputs[1]: value})
 
     def count_up_to(self, limit: int) -> Tensor:
@@ -524,7 +532,9 @@ class Variable:
         self, make: Callable[..., Operation], default_name: str, delta: IndexedSlices, name: str | None
     ) -> Tensor:
         if not isinstance(delta, IndexedSlices):
-            raise TypeError(f"sparse_delta is a {type(delta).__name__}; pass tf.IndexedSlices(values, indices)")
+            raise TypeError(
+                f"sparse_delta is a {type(delta).__name__}; pass tf.IndexedSlices(values, indices)"
+            )
         return self._update(make, default_name, name, True, indices=delta.indices, updates=delta.values)
 
     def batch_scatter_update(
@@ -540,7 +550,9 @@ class Variable:
             name: Name of the operation.
         """
         if not isinstance(sparse_delta, IndexedSlices):
-            raise TypeError(f"sparse_delta is a {type(sparse_delta).__name__}; pass tf.IndexedSlices(values, indices)")
+            raise TypeError(
+                f"sparse_delta is a {type(sparse_delta).__name__}; pass tf.IndexedSlices(values, indices)"
+            )
         with name_scope(name, "batch_scatter_update", [self._handle, sparse_delta.indices]):
             indices = convert_to_tensor(sparse_delta.indices, name="indices")
             shape = array.shape(indices)
@@ -592,7 +604,7 @@ class Variable:
         return self._update(make, "strided_slice_assign", name, True, value=value)
 
     def __getitem__(self, item: Any) -> Tensor:
-        """Returns a slice, as of a tensor; its method `assign(value)` assigns to that part of the variable."""
+        """Returns a slice, as of a tensor; its method `assign(value)` assigns to that part."""
         sliced: Any = Tensor.__getitem__(self.value(), item)  # type: ignore[attr-defined]
         if sliced.op.type == "StridedSlice":
 
@@ -645,8 +657,8 @@ class Variable:
 
     def __bool__(self) -> bool:
         raise TypeError(
-            f"variable {self.name} is neither true nor false while the graph is being built; use `is not None`, or "
-            "tf.cond to choose by its value"
+            f"variable {self.name} is neither true nor false while the graph is being built; use `is not "
+            "None`, or tf.cond to choose by its value"
         )
 
     def __copy__(self) -> Variable:
@@ -661,10 +673,11 @@ class Variable:
 
 _SLICE_MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 
+# Names of special methods, without underscores.
 _OPERATORS = (
-    "abs invert neg add radd sub rsub mul rmul div rdiv truediv rtruediv floordiv rfloordiv mod rmod pow rpow "
-    "matmul rmatmul and rand or ror xor rxor lt le gt ge"
-).split()
+    "abs invert neg add radd sub rsub mul rmul div rdiv truediv rtruediv floordiv "
+    "rfloordiv mod rmod pow rpow matmul rmatmul and rand or ror xor rxor lt le gt ge"
+)
 
 
 def _operator(name: str) -> Callable[..., Any]:
@@ -678,14 +691,15 @@ def _operator(name: str) -> Callable[..., Any]:
     return run
 
 
-for _name in _OPERATORS:
+for _name in _OPERATORS.split():
     setattr(Variable, f"__{_name}__", _operator(f"__{_name}__"))
 
 
 def _to_tensor(value: Any, dtype: Any = None, name: str | None = None, as_ref: bool = False) -> Any:
     if dtype is not None and not dtype.is_compatible_with(value.dtype):
         raise ValueError(
-            f"variable {value.name} is {value.dtype.name}, expected {dtypes.as_dtype(dtype).name}; tf.cast it first"
+            f"variable {value.name} is {value.dtype.name}, expected {dtypes.as_dtype(dtype).name}; tf.cast "
+            "it first"
         )
     return value.value()
 
@@ -763,7 +777,9 @@ class PartitionedVariable:
         if not isinstance(partitions, (list, tuple)):
             raise TypeError(f"partitions is a {type(partitions).__name__}; pass a list")
         if not variable_list or not all(count >= 1 for count in partitions):
-            raise ValueError(f"{len(variable_list)} variables and partitions {partitions}; there must be at least one")
+            raise ValueError(
+                f"{len(variable_list)} variables and partitions {partitions}; there must be at least one"
+            )
         self._name = name
         self._shape = as_shape(shape)
         self._dtype = dtypes.as_dtype(dtype)
@@ -778,7 +794,9 @@ class PartitionedVariable:
         """Returns the whole value."""
         axes = self._partition_axes()
         if len(axes) > 1:
-            raise NotImplementedError(f"'{self._name}' is partitioned along axes {axes}; one at most can be joined")
+            raise NotImplementedError(
+                f"'{self._name}' is partitioned along axes {axes}; one at most can be joined"
+            )
         with name_scope(None), name_scope(self._name + "/ConcatPartitions/"):
             if len(self._variables) == 1:
                 joined = array.identity(self._variables[0].value())

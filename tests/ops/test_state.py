@@ -226,9 +226,7 @@ RECORDS = [
         reference=lambda value, limit, **_: (value, value + 1),
         dtypes=("int32", "int64"),
         bad=[
-            Bad(
-                inputs=(Var(4),), attrs={"limit": 4}, error=errors.OutOfRangeError, match="limit", when="run"
-            )
+            Bad(inputs=(Var(4),), attrs={"limit": 4}, error=errors.OutOfRangeError, match="limit", when="run")
         ],
         no_empty="only scalars count",
     ),
@@ -257,7 +255,7 @@ def test_uninitialized_read_says_what_to_do(graph):
     read = raw.ReadVariableOp(handle, dtype=dtypes.float32)
     with (
         Session() as session,
-        pytest.raises(errors.FailedPreconditionError, match="'weights'.*run its initializer"),
+        pytest.raises(errors.FailedPreconditionError, match=r"'weights'.*run its initializer"),
     ):
         session.run(read)
 
@@ -387,9 +385,7 @@ def test_threads_update_and_read_one_variable(graph):
     size, threads, steps = 1000, 8, 50
     handle, init = variable(np.zeros(size, np.float32))
     add = raw.AssignAddVariableOp(handle, constant(np.ones(size, np.float32)))
-    scattered = raw.ResourceScatterAdd(
-        handle, constant(np.arange(size)), constant(np.ones(size, np.float32))
-    )
+    scattered = raw.ResourceScatterAdd(handle, constant(np.arange(size)), constant(np.ones(size, np.float32)))
     read = raw.ReadVariableOp(handle, dtype=dtypes.float32)
     failures = []
     with Session() as session:
