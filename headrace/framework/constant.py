@@ -68,36 +68,34 @@ def make_array(values: Any, dtype: dtypes.DType | None = None) -> np.ndarray[Any
         raise TypeError(
             f"{values!r} holds tensors, which have no values yet; use tf.stack or convert_to_tensor"
         )
-    if dtype is not None:
-        misfit = _first_misfit(values, _ALLOWED.get(dtype, ()))
+    wanted = dtypes.string if dtype is None and isinstance(_first_leaf(values), _STRINGS) else dtype
+    if wanted is not None:
+        misfit = _first_misfit(values, _ALLOWED.get(wanted, ()))
         if misfit is not None:
             kind = type(misfit[0]).__name__
-            raise TypeError(f"expected {dtype.name}, got {misfit[0]!r} of type '{kind}' instead")
-    values = _plain(values)
+            raise TypeError(f"expected {wanted.name}, got {misfit[0]!r} of type '{kind}' instead")
     try:
-        array = np.array(values, dtype=None if dtype is None else dtype.as_numpy_dtype)
-    except ValueError as error:
-        if dtype is None or isinstance(values, (list, tuple)):
-            raise ValueError(f"{values!r} is no array: lists at one depth must be of one length") from error
-        raise
+        array = np.array(_plain(values), dtype=None if wanted is None else wanted.as_numpy_dtype)
     except OverflowError as error:
         raise TypeError(f"{values!r} does not fit {dtype.name if dtype else 'an integer type'}") from error
-    kind = array.dtype.kind
-    if kind == "O" and dtype is None and not _all_strings(array):
+    except ValueError as error:
+        raise ValueError(f"{values!r} is no array: lists at one depth must be of one length") from error
+    if array.dtype == object and not all(isinstance(item, _STRINGS) for item in array.flat):
+        if any(isinstance(item, (list, tuple)) for item in array.flat):
+            raise ValueError(f"{values!r} is no array: lists at one depth must be of one length")
         raise TypeError(f"cannot make a tensor of {values!r} of type {type(values).__name__}")
-    if dtype is None:
-        if array.dtype == np.float64:
-            return array.astype(np.float32)
-        if array.dtype == np.int64:
-            narrow = array.astype(np.int32)
-            return narrow if np.array_equal(narrow, array) else array
-        if kind in "SU":
-            return np.array(values, dtype=object)
+    if dtype is None and array.dtype == np.float64:
+        return array.astype(np.float32)
+    if dtype is None and array.dtype == np.int64:
+        narrow = array.astype(np.int32)
+        return narrow if np.array_equal(narrow, array) else array
     return array
 
 
-def _all_strings(array: np.ndarray[Any, Any]) -> bool:
-    return array.size > 0 and all(isinstance(item, _STRINGS) for item in array.flat)
+def _first_leaf(values: Any) -> Any:
+    while isinstance(values, (list, tuple)) and values:
+        values = values[0]
+    return values
 
 
 def _plain(values: Any) -> Any:

@@ -58,6 +58,8 @@ def _call(*arrays: Any, token: bytes, Tin: list[int], Tout: list[int]) -> list[A
 
 
 def _array(value: Any, dtype: dtypes.DType) -> np.ndarray[Any, Any]:
+    if value is None:
+        raise TypeError(f"the function returned None, Tout says {dtype.name}")
     array = np.asarray(value)
     if dtype is dtypes.string:
         return array if array.dtype == object else array.astype(object)
