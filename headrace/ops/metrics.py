@@ -9,8 +9,9 @@ from typing import Any
 from headrace.framework import dtypes
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import GraphKeys, Operation, Tensor, add_to_collections, control_dependencies
-from headrace.ops import array, math, nn, reduce, state
-from headrace.ops.state import Variable
+from headrace.ops import array, math, nn, reduce
+from headrace.ops import variable_scope as scopes
+from headrace.ops.variables import Variable
 
 __all__ = [
     "accuracy",
@@ -48,7 +49,7 @@ Collections = Sequence[str] | str | None
 
 def metric_variable(shape: Any, dtype: Any, validate_shape: bool = True, name: str | None = None) -> Variable:
     """Makes a local variable of zeros, in the collections `LOCAL_VARIABLES` and `METRIC_VARIABLES`."""
-    return state.Variable(
+    return Variable(
         lambda: array.zeros(shape, dtype),
         trainable=False,
         collections=[GraphKeys.LOCAL_VARIABLES, GraphKeys.METRIC_VARIABLES],
@@ -97,7 +98,7 @@ def _match(labels: Any, predictions: Any) -> tuple[Tensor, Tensor]:
 
 @contextmanager
 def _scope(name: str | None, default: str, *values: Any) -> Iterator[None]:
-    with state.variable_scope(name, default, values):
+    with scopes.variable_scope(name, default, values):
         yield
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from headrace.framework import dtypes
 from headrace.framework.graph import Graph, GraphKeys, Tensor, get_default_graph
-from headrace.ops import state
+from headrace.ops import variable_scope as scopes
 from headrace.ops.init import zeros_initializer
-from headrace.ops.state import Variable
+from headrace.ops.variables import Variable
 
 __all__ = [
     "assert_global_step",
@@ -63,7 +63,7 @@ def create_global_step(graph: Graph | None = None) -> Variable:
     if get_global_step(graph) is not None:
         raise ValueError("the graph has a global step already; get it with get_global_step()")
     with graph.as_default(), graph.name_scope(None):
-        return state.get_variable(
+        return scopes.get_variable(
             GraphKeys.GLOBAL_STEP,
             shape=[],
             dtype=dtypes.int64,

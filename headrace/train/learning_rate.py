@@ -15,7 +15,7 @@ from headrace.framework import dtypes
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor, name_scope
 from headrace.ops import array, math, random
-from headrace.ops.state import Variable
+from headrace.ops.variables import Variable
 
 __all__ = [
     "cosine_decay",

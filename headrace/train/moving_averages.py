@@ -18,9 +18,10 @@ from headrace.framework.graph import (
     get_default_graph,
     name_scope,
 )
-from headrace.ops import control_flow, math, state
+from headrace.ops import control_flow, math
+from headrace.ops import variable_scope as scopes
 from headrace.ops.init import zeros_initializer
-from headrace.ops.state import Variable
+from headrace.ops.variables import Variable
 from headrace.train import slot_creator
 
 __all__ = ["ExponentialMovingAverage", "assign_moving_average", "weighted_moving_average"]
@@ -53,11 +54,11 @@ def assign_moving_average(
 def _assign_debiased(average: Variable, value: Tensor, rate: Tensor, scope: str) -> Tensor:
     """The same for an average that starts at zero: divided by 1 - decay**steps."""
     dtype = average.dtype.base_dtype
-    with state.variable_scope(average.op.name):
-        biased = state.get_variable(
+    with scopes.variable_scope(average.op.name):
+        biased = scopes.get_variable(
             "biased", average.get_shape(), dtype, initializer=zeros_initializer(), trainable=False
         )
-        steps = state.get_variable("local_step", [], dtype, initializer=zeros_initializer(), trainable=False)
+        steps = scopes.get_variable("local_step", [], dtype, initializer=zeros_initializer(), trainable=False)
     advance = [biased.assign_sub((biased.read_value() - value) * rate).op, steps.assign_add(1).op]
     with control_dependencies(advance):
         weight = 1 - math.pow(1 - rate, steps.read_value())
@@ -83,11 +84,11 @@ def weighted_moving_average(
         name: Name of the result.
     """
     collections = [GraphKeys.GLOBAL_VARIABLES] if collections is None else collections
-    with state.variable_scope(name, "WeightedMovingAvg", values=[value, weight, decay]) as scope:
+    with scopes.variable_scope(name, "WeightedMovingAvg", values=[value, weight, decay]) as scope:
         weight = convert_to_tensor(weight, dtype=value.dtype)
         averages = []
         for kind, followed in (("value", value * weight), ("weight", weight)):
-            held = state.get_variable(
+            held = scopes.get_variable(
                 kind,
                 followed.get_shape(),
                 followed.dtype,

@@ -23,7 +23,7 @@ from headrace.framework.graph import (
 from headrace.framework.indexed_slices import IndexedSlices
 from headrace.gradients.engine import gradients
 from headrace.ops import array, control_flow, math
-from headrace.ops.state import Variable
+from headrace.ops.variables import Variable
 from headrace.train import slot_creator
 
 __all__ = ["Optimizer"]

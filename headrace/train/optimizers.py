@@ -11,7 +11,7 @@ from headrace.framework.graph import Operation, Tensor, colocate_with, control_d
 from headrace.framework.indexed_slices import IndexedSlices
 from headrace.ops import array, control_flow, math
 from headrace.ops.init import constant_initializer, ones_initializer
-from headrace.ops.state import Variable
+from headrace.ops.variables import Variable
 from headrace.train.optimizer import Optimizer, RuleOptimizer
 
 __all__ = [

@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from headrace.framework.graph import Tensor, colocate_with
-from headrace.ops import array, state
+from headrace.ops import array
+from headrace.ops import variable_scope as scopes
 from headrace.ops.init import zeros_initializer
-from headrace.ops.state import Variable
+from headrace.ops.variables import Variable
 
 __all__ = ["create_slot", "create_slot_with_initializer", "create_zeros_slot"]
 
@@ -59,10 +60,11 @@ def create_zeros_slot(
 
 
 def _make(primary: Variable | Tensor, name: str, colocate: bool, **options: Any) -> Variable:
-    """One variable in a scope of its own, whose name is therefore unique."""
+    """One variable in a scope of its own: its name is unique, and it inherits no regularizer."""
     with ExitStack() as stack:
-        stack.enter_context(state.variable_scope(None, primary.op.name + "/" + name))
+        scope = stack.enter_context(scopes.variable_scope(None, primary.op.name + "/" + name))
         if colocate:
             stack.enter_context(colocate_with(primary.op))
-        state.get_variable_scope().set_partitioner(None)
-        return state.get_variable("", trainable=False, **options)
+        scope.set_partitioner(None)
+        scope.set_regularizer(None)
+        return scopes.get_variable("", trainable=False, reuse=scopes.AUTO_REUSE, **options)
