@@ -53,7 +53,7 @@ def clip_by_average_norm(t: Any, clip_norm: Any, name: str | None = None) -> Any
         return array.identity(values * clip_norm * math.minimum(inverse, limit), name=scope)
 
 
-def global_norm(t_list: Sequence[Any], name: str | None = None) -> Tensor | None:
+def global_norm(t_list: Sequence[Any], name: str | None = None) -> Tensor:
     """Returns the l2 norm of many tensors together: `sqrt(sum(sum(t**2) for t in t_list))`.
 
     Args:
@@ -61,7 +61,7 @@ def global_norm(t_list: Sequence[Any], name: str | None = None) -> Tensor | None
         name: Name scope.
 
     Returns:
-        A scalar, None if there is no tensor.
+        A scalar; 0 if there is no tensor.
 
     Raises:
         TypeError: If `t_list` is not a sequence.
@@ -76,14 +76,14 @@ def global_norm(t_list: Sequence[Any], name: str | None = None) -> Tensor | None
             with colocate_with(values.op):
                 halves.append(raw.L2Loss(values))
         if not halves:
-            return None
+            return convert_to_tensor(0.0, name="global_norm")
         total = reduce.reduce_sum(array.stack(halves))
         return math.sqrt(total * convert_to_tensor(2.0, dtype=total.dtype), name="global_norm")
 
 
 def clip_by_global_norm(
     t_list: Sequence[Any], clip_norm: Any, use_norm: Tensor | None = None, name: str | None = None
-) -> tuple[list[Any], Tensor | None]:
+) -> tuple[list[Any], Tensor]:
     """Scales many tensors down together, so that their `global_norm` is at most `clip_norm`.
 
     This keeps the direction of a gradient. See Pascanu et al., 2012, https://arxiv.org/abs/1211.5063.
@@ -102,8 +102,6 @@ def clip_by_global_norm(
     """
     _check_sequence(t_list)
     norm = global_norm(t_list, name) if use_norm is None else use_norm
-    if norm is None:
-        return list(t_list), None
     with name_scope(name, "clip_by_global_norm"):
         limit = convert_to_tensor(clip_norm, dtype=norm.dtype)
         scale = limit * math.minimum(1.0 / norm, 1.0 / limit)

@@ -76,9 +76,11 @@ def test_gradient_of_clipping_is_finite_at_zero():
         np.testing.assert_array_equal(session.run(gradient), [1.0, 1.0, 1.0])
 
 
-def test_global_norm_of_nothing_is_none():
-    assert tf.global_norm([None]) is None
-    assert tf.clip_by_global_norm([None, None], 1.0) == ([None, None], None)
+def test_global_norm_of_nothing_is_zero():
+    clipped, norm = tf.clip_by_global_norm([None, None], 1.0)
+    assert clipped == [None, None]
+    with tf.Session() as session:
+        assert session.run([norm, tf.global_norm([])]) == [0.0, 0.0]
 
 
 def test_metrics_of_one_name_do_not_share_variables():
