@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "core/registry/ops.h"
 
@@ -16,6 +17,9 @@ std::unique_ptr<Function> extract(const Graph& graph, std::span<const Output> fe
     }
     return map;
   }();
+  // Who waits for a node that is fed need not wait.
+  std::set<const Node*> fed_nodes;
+  for (const Output& output : fed) fed_nodes.insert(output.node);
 
   // Mark what is needed, backwards.
   std::vector<char> needed(graph.nodes().size(), false);
@@ -32,7 +36,9 @@ std::unique_ptr<Function> extract(const Graph& graph, std::span<const Output> fe
     Node* node = open.back();
     open.pop_back();
     for (const Output& input : node->inputs()) need_output(input);
-    for (Node* before : node->control_inputs()) need(before);
+    for (Node* before : node->control_inputs()) {
+      if (!fed_nodes.contains(before)) need(before);
+    }
   }
 
   auto function = std::make_unique<Function>();
@@ -78,7 +84,9 @@ std::unique_ptr<Function> extract(const Graph& graph, std::span<const Output> fe
     inputs.clear();
     controls.clear();
     for (const Output& input : node->inputs()) inputs.push_back(copied(input));
-    for (Node* before : node->control_inputs()) controls.push_back(copies[before->id()]);
+    for (Node* before : node->control_inputs()) {
+      if (Node* made = copies[before->id()]) controls.push_back(made);
+    }
     copies[node->id()] = &function->graph.clone(*node, inputs, controls, node->name());
   }
   for (const Output& result : results) function->results.push_back(copied(result));

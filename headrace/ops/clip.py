@@ -9,7 +9,7 @@ from headrace.framework import raw
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor, colocate_with, name_scope
 from headrace.framework.indexed_slices import IndexedSlices
-from headrace.ops import array, math, reduce
+from headrace.ops import array, math, reduce, slicing
 
 __all__ = ["clip_by_average_norm", "clip_by_global_norm", "clip_by_norm", "global_norm"]
 
@@ -31,8 +31,8 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
         total = reduce.reduce_sum(values * values, axes, keepdims=True)
         # The root has no gradient at zero: keep it away from there.
         positive = total > 0
-        safe = array.where(positive, total, array.ones_like(total))
-        norm = array.where(positive, math.sqrt(safe), total)
+        safe = slicing.where(positive, total, array.ones_like(total))
+        norm = slicing.where(positive, math.sqrt(safe), total)
         clipped = values * clip_norm / math.maximum(norm, clip_norm)
         return _like(t, array.identity(clipped, name=scope))
 
@@ -105,7 +105,7 @@ def clip_by_global_norm(
     with name_scope(name, "clip_by_global_norm"):
         limit = convert_to_tensor(clip_norm, dtype=norm.dtype)
         scale = limit * math.minimum(1.0 / norm, 1.0 / limit)
-        scale = array.where(math.is_finite(norm), scale, convert_to_tensor(float("nan"), dtype=scale.dtype))
+        scale = slicing.where(math.is_finite(norm), scale, convert_to_tensor(float("nan"), dtype=scale.dtype))
         clipped: list[Any] = []
         for i, t in enumerate(t_list):
             if t is None:

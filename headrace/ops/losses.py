@@ -7,7 +7,7 @@ from typing import Any
 from headrace.framework import dtypes
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import GraphKeys, Tensor, add_to_collection, get_collection, name_scope
-from headrace.ops import array, math, nn, reduce
+from headrace.ops import array, math, nn, reduce, slicing
 from headrace.ops.nn import (
     sigmoid_cross_entropy_with_logits,
     softmax_cross_entropy_with_logits_v2,
@@ -52,14 +52,21 @@ class Reduction:
 
     @classmethod
     def all(cls) -> tuple[str, ...]:
-        """Returns all ways."""
-        return (cls.NONE, cls.SUM, cls.MEAN, cls.SUM_OVER_BATCH_SIZE, cls.SUM_BY_NONZERO_WEIGHTS)
+        """Returns all ways, that with two names twice."""
+        return (
+            cls.NONE,
+            cls.SUM,
+            cls.MEAN,
+            cls.SUM_OVER_BATCH_SIZE,
+            cls.SUM_OVER_NONZERO_WEIGHTS,
+            cls.SUM_BY_NONZERO_WEIGHTS,
+        )
 
     @classmethod
     def validate(cls, key: str) -> None:
         """Raises ValueError if there is no such way."""
         if key not in cls.all():
-            raise ValueError(f"reduction is {key!r}; pass one of {', '.join(cls.all())}")
+            raise ValueError(f"reduction is {key!r}; pass one of {', '.join(dict.fromkeys(cls.all()))}")
 
 
 def add_loss(loss: Tensor, loss_collection: str | None = GraphKeys.LOSSES) -> None:
@@ -347,7 +354,7 @@ def mean_pairwise_squared_error(
         weight = math.cast(weights, dtypes.float32)
         weight = _broadcastable(weight, labels)
         error = math.subtract(predictions, labels)
-        axes = math.range(1, array.rank(error))
+        axes = array.range(1, array.rank(error))
         present = _num_present(error, weight, per_item=True)
         squares = reduce.reduce_sum(math.square(error), axis=axes, keepdims=True)
         total = reduce.reduce_sum(error, axis=axes, keepdims=True)
@@ -358,7 +365,7 @@ def mean_pairwise_squared_error(
         weighted = math.multiply(first - second, weight)
         loss = reduce.reduce_sum(weighted)
         some = reduce.reduce_sum(present) > 0
-        loss = array.where(some, loss, array.zeros_like(loss), name="value")
+        loss = slicing.where(some, loss, array.zeros_like(loss), name="value")
         add_loss(loss, loss_collection)
         return loss
 
@@ -515,7 +522,7 @@ def _num_present(values: Tensor, weights: Tensor, per_item: bool = False) -> Ten
         present = math.cast(math.not_equal(weights, 0.0), dtypes.float32)
         present = array.ones_like(values, dtype=dtypes.float32) * present
         if per_item:
-            axes = math.range(1, array.rank(present))
+            axes = array.range(1, array.rank(present))
             return reduce.reduce_sum(present, axis=axes, keepdims=True, name=scope)
         return reduce.reduce_sum(present, name=scope)
 

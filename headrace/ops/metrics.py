@@ -9,7 +9,7 @@ from typing import Any
 from headrace.framework import dtypes
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import GraphKeys, Operation, Tensor, add_to_collections, control_dependencies
-from headrace.ops import array, math, nn, reduce
+from headrace.ops import array, diag, math, matmul, nn, reduce, slicing
 from headrace.ops import variable_scope as scopes
 from headrace.ops.variables import Variable
 
@@ -703,7 +703,7 @@ def _interpolated_area(tp: Tensor, fn: Tensor, fp: Tensor, name: str) -> Tensor:
     intercept = tp[1:] - slope * positives[1:]
     both = math.logical_and(positives[:-1] > 0, positives[1:] > 0)
     ratio = math.div_no_nan(positives[:-1], math.maximum(positives[1:], 0))
-    ratio = array.where(both, ratio, array.ones_like(ratio))
+    ratio = slicing.where(both, ratio, array.ones_like(ratio))
     area = slope * (step + intercept * math.log(ratio))
     return reduce.reduce_sum(math.div_no_nan(area, math.maximum(tp[1:] + fn[1:], 0)), name=name)
 
@@ -726,7 +726,7 @@ def sensitivity_at_specificity(
 
     def formula(tp: Tensor, fn: Tensor, tn: Tensor, fp: Tensor, name: str) -> Tensor:
         distance = math.abs(math.div(tn, tn + fp + 1e-7) - specificity)
-        at = math.cast(math.argmin(distance, 0), dtypes.int32)
+        at = math.cast(reduce.argmin(distance, 0), dtypes.int32)
         return math.div(tp[at], tp[at] + fn[at] + 1e-7, name=name)
 
     kinds = ["true_positives", "false_negatives", "true_negatives", "false_positives"]
@@ -764,8 +764,8 @@ def specificity_at_sensitivity(
         # Of the thresholds that are equally near, the last: it has the best specificity.
         distance = math.abs(math.div(tp, tp + fn + 1e-7) - sensitivity)
         nearest = math.equal(distance, reduce.reduce_min(distance))
-        places = math.range(num_thresholds)
-        at = reduce.reduce_max(array.where(nearest, places, array.zeros_like(places)))
+        places = array.range(num_thresholds)
+        at = reduce.reduce_max(slicing.where(nearest, places, array.zeros_like(places)))
         return math.div(tn[at], tn[at] + fp[at] + 1e-7, name=name)
 
     kinds = ["true_positives", "false_negatives", "true_negatives", "false_positives"]
@@ -802,7 +802,7 @@ def _streaming_confusion(
     if weights is not None:
         rows = rows * array.reshape(math.cast(weights, dtypes.float64), [-1, 1])
     total = metric_variable([num_classes, num_classes], dtypes.float64, name="total_confusion_matrix")
-    return total, total.assign_add(math.matmul(rows, columns, transpose_a=True))
+    return total, total.assign_add(matmul.matmul(rows, columns, transpose_a=True))
 
 
 def mean_iou(
@@ -831,7 +831,7 @@ def mean_iou(
     with _scope(name, "mean_iou", predictions, labels, weights):
         total, update = _streaming_confusion(labels, predictions, num_classes, weights)
         counts = math.cast(total.read_value(), dtypes.float32)
-        both = array.diag_part(counts)
+        both = diag.diag_part(counts)
         union = reduce.reduce_sum(counts, axis=0) + reduce.reduce_sum(counts, axis=1) - both
         occur = reduce.reduce_sum(math.cast(math.not_equal(union, 0), dtypes.float32))
         shares = reduce.reduce_sum(math.div_no_nan(both, union))

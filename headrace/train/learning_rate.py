@@ -14,7 +14,7 @@ from typing import Any
 from headrace.framework import dtypes
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor, name_scope
-from headrace.ops import array, math, random
+from headrace.ops import array, math, random, slicing
 from headrace.ops.variables import Variable
 
 __all__ = [
@@ -147,7 +147,7 @@ def piecewise_constant(
             raise ValueError(f"values are {[level.dtype.name for level in levels]}; pass values of one dtype")
         result = levels[-1]
         for limit, level in reversed(list(zip(limits, levels))):
-            result = array.where(step <= limit, level, result)
+            result = slicing.where(step <= limit, level, result)
         return array.identity(result)
 
 
@@ -239,12 +239,12 @@ def cosine_decay_restarts(
         time = step / steps
         # Periods of equal length: count them. Else period n starts at time (1 - longer**n) / (1 - longer).
         equal = math.equal(longer, 1)
-        ratio = array.where(equal, 2 * array.ones_like(longer), longer)  # anything but 1, to stay finite
+        ratio = slicing.where(equal, 2 * array.ones_like(longer), longer)  # anything but 1, to stay finite
         growing = math.floor(math.log(1 - time * (1 - ratio)) / math.log(ratio))
         length = math.pow(ratio, growing)
         start = (1 - length) / (1 - ratio)
-        period = array.where(equal, math.floor(time), growing)
-        done = array.where(equal, time - math.floor(time), (time - start) / length)
+        period = slicing.where(equal, math.floor(time), growing)
+        done = slicing.where(equal, time - math.floor(time), (time - start) / length)
         height = math.pow(higher, period)
         return math.multiply(rate, (1 - share) * height * _half_wave(done) + share, name=scope)
 

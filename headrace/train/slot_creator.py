@@ -62,9 +62,10 @@ def create_zeros_slot(
 def _make(primary: Variable | Tensor, name: str, colocate: bool, **options: Any) -> Variable:
     """One variable in a scope of its own: its name is unique, and it inherits no regularizer."""
     with ExitStack() as stack:
-        scope = stack.enter_context(scopes.variable_scope(None, primary.op.name + "/" + name))
-        if colocate:
-            stack.enter_context(colocate_with(primary.op))
+        named = stack.enter_context(scopes.variable_scope(None, primary.op.name + "/" + name))
+        scope = stack.enter_context(scopes.variable_scope(named, reuse=scopes.AUTO_REUSE))
         scope.set_partitioner(None)
         scope.set_regularizer(None)
-        return scopes.get_variable("", trainable=False, reuse=scopes.AUTO_REUSE, **options)
+        if colocate:
+            stack.enter_context(colocate_with(primary.op))
+        return scopes.get_variable("", trainable=False, **options)
