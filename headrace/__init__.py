@@ -11,7 +11,9 @@ with tf.Session() as sess:
 import importlib
 from typing import Any
 
+import headrace.debugging
 import headrace.framework.packing
+import headrace.strings
 from headrace.framework import errors
 from headrace.framework.constant import constant, make_ndarray
 from headrace.framework.convert import convert_to_tensor, register_tensor_conversion_function

@@ -1,1 +1,7 @@
 """Strings: public names."""
+
+from headrace.ops.string import as_string
+from headrace.ops.string import string_format as format
+from headrace.ops.string import string_join as join
+
+__all__ = ["as_string", "format", "join"]
