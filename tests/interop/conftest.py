@@ -1,0 +1,70 @@
+"""The same graphs here and in TensorFlow, where HEADRACE_PEER_PYTHON names an interpreter that has it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import headrace as tf
+from headrace.framework import protos
+from tests.interop.peer import read, write
+
+_PYTHON = os.environ.get("HEADRACE_PEER_PYTHON", "")
+collect_ignore_glob = [] if _PYTHON else ["test_*.py"]
+
+
+class Peer:
+    """A TensorFlow process, started when it is first asked and again if it dies."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """The reply to a request (see peer.py). Skips the test for what TensorFlow cannot compute itself."""
+        if self._process is None:
+            script = os.path.join(os.path.dirname(__file__), "peer.py")
+            self._process = subprocess.Popen(
+                [_PYTHON, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            write(self._process.stdin, request)
+            reply = read(self._process.stdout)
+        except BrokenPipeError:
+            reply = None
+        if reply is None:
+            self.stop()
+            pytest.skip("TensorFlow died of this")
+        if "error" in reply:
+            text = f"{reply['error']}: {reply['message']}"
+            lacking = ("No OpKernel", "not implemented", "only supports", "not registered", "unsupported")
+            if reply["error"] == "UnimplementedError" or any(part in text for part in lacking):
+                pytest.skip(f"TensorFlow does not compute this: {text[:200]}")
+            pytest.fail(f"TensorFlow refuses this graph: {text[:1000]}")
+        return reply
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+@pytest.fixture(scope="session")
+def peer() -> Iterator[Peer]:
+    started = Peer()
+    yield started
+    started.stop()
+
+
+def to_bytes(array: Any) -> bytes:
+    return tf.make_tensor_proto(np.asarray(array)).SerializeToString()
+
+
+def to_array(data: bytes) -> np.ndarray:
+    return tf.make_ndarray(protos.TensorProto.FromString(data))

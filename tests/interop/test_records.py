@@ -1,0 +1,84 @@
+"""Every case of every operation's record, exported and run by TensorFlow: values, dtypes, static shapes."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.interop.conftest import Peer, to_array, to_bytes
+from tests.ops import harness
+from tests.ops.harness import Call, Case, OpRecord
+
+
+def _records() -> list[OpRecord]:
+    files = sorted((Path(__file__).parent.parent / "ops").glob("test_*.py"))
+    modules = [importlib.import_module(f"tests.ops.{file.stem}") for file in files]
+    return [record for module in modules for record in getattr(module, "RECORDS", ())]
+
+
+def _cases() -> list[Any]:
+    cases = []
+    for record in _records():
+        for i, case in enumerate(record.cases):
+            for dtype in record.dtypes or [None]:
+                if case.dtypes is None or dtype in case.dtypes:
+                    id = "-".join(filter(None, (record.op, case.name or str(i), dtype)))
+                    cases.append(pytest.param(record, case, dtype, id=id))
+    return cases
+
+
+def _ask(peer: Peer, call: Call, run: bool) -> dict[str, Any]:
+    return peer.ask(
+        graph_def=call.graph.as_graph_def().SerializeToString(),
+        feeds={tensor.name: to_bytes(array) for tensor, array in call.feeds.items()},
+        fetches=[t.name for t in [*call.outputs, *call.reads] if _has_value(t)],
+        targets=[call.node.name],
+        before=[op.name for op in call.before],
+        run=run,
+    )
+
+
+def _has_value(tensor: Any) -> bool:
+    return tensor.dtype.name not in ("resource", "variant")
+
+
+@pytest.mark.parametrize("record,case,dtype", _cases())
+def test_values_are_tensorflows(peer: Peer, record: OpRecord, case: Case, dtype: str | None) -> None:
+    call = Call(record, case.inputs, case.attrs, dtype)
+    reply = _ask(peer, call, run=True)
+    ours = [value for value, t in zip(call.run(), [*call.outputs, *call.reads]) if _has_value(t)]
+    random = record.check is not None and not case.attrs.get("seed")
+    for i, (mine, data) in enumerate(zip(ours, reply["values"], strict=True)):
+        theirs = to_array(data)
+        mine = np.asarray(mine)
+        assert mine.dtype == theirs.dtype and mine.shape == theirs.shape
+        if not random:
+            harness.compare(mine, theirs, 2 * harness._tolerance(record, mine), f"output {i}")
+
+
+@pytest.mark.parametrize(
+    "record,case,dtype",
+    [
+        pytest.param(*c.values, id=c.id)
+        for c in {(c.values[0].op, id(c.values[1])): c for c in _cases()}.values()
+    ],
+)
+@pytest.mark.parametrize("known", [harness._placeholder, harness._unknown_first_dim, harness._unknown_rank])
+def test_static_shapes_are_tensorflows(
+    peer: Peer, record: OpRecord, case: Case, dtype: str | None, known: Any
+) -> None:
+    """We know at least as much as TensorFlow does, and nothing that contradicts it."""
+    call = Call(record, case.inputs, case.attrs, dtype, known)
+    shapes = _ask(peer, call, run=False)["shapes"]
+    tensors = [t for t in [*call.outputs, *call.reads] if _has_value(t)]
+    for tensor, theirs in zip(tensors, shapes, strict=True):
+        ours = tensor.shape
+        assert ours.is_compatible_with(theirs), f"{tensor.name} is {ours} here, {theirs} there"
+        if theirs is not None:
+            assert ours.rank is not None and all(
+                mine is not None or size is None for mine, size in zip(ours.as_list(), theirs)
+            ), f"{tensor.name} is {ours} here, {theirs} there"
