@@ -14,8 +14,8 @@ from typing import Any
 import headrace.debugging
 import headrace.framework.packing
 import headrace.strings
-from headrace.framework import errors
-from headrace.framework.constant import constant, make_ndarray
+from headrace.framework import errors, protos
+from headrace.framework.constant import constant
 from headrace.framework.convert import convert_to_tensor, register_tensor_conversion_function
 from headrace.framework.dtypes import (
     QUANTIZED_DTYPES,
@@ -63,6 +63,7 @@ from headrace.framework.graph import (
     op_scope,
     reset_default_graph,
 )
+from headrace.framework.graph_def import import_graph_def, make_ndarray, make_tensor_proto
 from headrace.framework.indexed_slices import (
     IndexedSlices,
     IndexedSlicesValue,
@@ -95,10 +96,17 @@ def executing_eagerly() -> bool:  # type: ignore[valid-type]
     return False
 
 
-_LAZY = ("test", "testing")  # what only some programs need
+# What only some programs need: modules, and messages.
+_LAZY = ("test", "testing")
+_message = protos.lazily(
+    "headrace",
+    *("AttrValue", "ConfigProto", "Event", "GPUOptions", "GraphDef", "GraphOptions", "HistogramProto"),
+    *("LogMessage", "MetaGraphDef", "NameAttrList", "NodeDef", "OptimizerOptions", "RunMetadata"),
+    *("RunOptions", "SessionLog", "Summary", "SummaryMetadata", "TensorInfo"),
+)
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"headrace has no attribute {name!r}")
+    return _message(name)

@@ -213,8 +213,3 @@ def constant_value_as_shape(tensor: Tensor) -> TensorShape:
     if any(item is not None and item < -1 for item in value):
         raise ValueError(f"{tensor.name} holds {list(value)}, which is no shape")
     return TensorShape([None if item is None or item == -1 else int(item) for item in value])
-
-
-def make_ndarray(tensor: Any) -> np.ndarray[Any, Any]:
-    """The array of an attribute's value; it is one already."""
-    return np.asarray(tensor)

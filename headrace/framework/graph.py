@@ -280,7 +280,7 @@ class Operation:
     @property
     def node_def(self) -> Any:
         """The node as a `NodeDef` message."""
-        return self._graph._node_def(self)
+        return protos.NodeDef.FromString(_core.node_def(self._graph._core, self._id))
 
     @property
     def _output_types(self) -> list[int]:
@@ -608,10 +608,13 @@ class Graph:
             or self._container
         )
 
-    def _node_def(self, op: Operation) -> Any:
-        from headrace.framework.node_def import node_def
-
-        return node_def(op)
+    def _imported(self, ids: Iterable[int]) -> None:
+        """Notes that the contexts around hold for nodes that an import has made."""
+        for controller in self._controllers:
+            controller.made.update(ids)
+        if self._device is None:
+            for id in ids:
+                self._apply_devices(self._operation(id))
 
     # -- state
 
@@ -656,7 +659,16 @@ class Graph:
     @property
     def graph_def_versions(self) -> Any:
         """The versions of the GraphDef format that this graph is in."""
-        return protos.VersionDef(producer=134, min_consumer=0)
+        return protos.GraphDef.FromString(_core.graph_def(self._core, self._core.size())).versions
+
+    def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> Any:
+        """The graph as a `GraphDef` message.
+
+        Args:
+          from_version: if given, only operations that were added after the graph had this `version`.
+          add_shapes: whether nodes tell what is known of the shapes of their outputs, in "_output_shapes".
+        """
+        return protos.GraphDef.FromString(_core.graph_def(self._core, from_version or 0, add_shapes))
 
     # -- finding
 

@@ -11,6 +11,7 @@ every value of an outermost enumeration (``protos.DT_FLOAT``).
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(_names())
+
+
+def lazily(module: str, *names: str) -> Callable[[str], Any]:
+    """A `__getattr__` for `module` that finds the messages of these names when they are first asked for."""
+
+    def find(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return _names()[name]
+
+    return find

@@ -1,7 +1,7 @@
 """Runs graphs in TensorFlow, in a Python of its own: reads requests from stdin, writes replies to stdout.
 
-Request and reply are pickled dicts of plain types, each after its length in 8 bytes; arrays travel as TensorProto
-messages. This file is run by the peer's interpreter and imports nothing of Headrace.
+Request and reply are pickled dicts of plain types, each after its length in 8 bytes; arrays travel as
+TensorProto messages. This file is run by the peer's interpreter and imports nothing of Headrace.
 """
 
 import os
