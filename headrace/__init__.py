@@ -78,14 +78,18 @@ from headrace.gradients.custom import custom_gradient, grad_pass_through
 from headrace.gradients.engine import AggregationMethod, UnconnectedGradients, gradients
 from headrace.gradients.jacobian import batch_jacobian, hessians, jacobian
 from headrace.gradients.registry import NoGradient, NotDifferentiable, RegisterGradient
+from headrace.ops.array import *
 from headrace.ops.checks import *
 from headrace.ops.control_flow import *
+from headrace.ops.diag import *
 from headrace.ops.math import *
 from headrace.ops.matmul import einsum, matmul, tensordot
 from headrace.ops.reduce import *
+from headrace.ops.slicing import *
+from headrace.ops.space import *
 from headrace.ops.string import *
 
-from headrace import bitwise, math  # isort: skip
+from headrace import bitwise, image, linalg, math  # isort: skip
 
 __version__ = "0.1.0"
 newaxis = None

@@ -1,1 +1,3 @@
 """Images: public names."""
+
+from headrace.ops.space import extract_image_patches

@@ -236,6 +236,27 @@ std::unique_ptr<Kernel> prepare_reverse_sequence(PrepareContext& c) {
        size, ")");
 }
 
+std::unique_ptr<Kernel> prepare_unravel_index(PrepareContext& c) {
+  std::unique_ptr<Kernel> made;
+  visit(IndexTypes{}, c.input_dtype(0), [&]<class I>(std::type_identity<I>) {
+    made = kernel([n = c.input_shape(0).size(), rank = c.input_shape(1)[0]](RunContext& r) {
+      const I *indices = r.input<I>(0), *dims = r.input<I>(1);
+      I* to = r.output<I>(0);
+      std::int64_t size = 1;
+      for (std::int64_t d = 0; d < rank; ++d) size = checked_mul(size, dims[d]);
+      for (std::int64_t i = 0; i < n; ++i) {
+        if (indices[i] < 0 || indices[i] >= size) bad_index(i, indices[i], size);
+        std::int64_t rest = indices[i];
+        for (std::int64_t d = rank; d-- > 0;) {
+          to[d * n + i] = I(rest % dims[d]);
+          rest /= dims[d];
+        }
+      }
+    });
+  });
+  return made;
+}
+
 // to[b, o, i, :] = from[b, o, indices[b, i], :], rows of `inner` elements.
 struct GatherLayout {
   std::int64_t batch, outer, axis, indices, inner;
@@ -689,6 +710,7 @@ HEADRACE_KERNELS(slicing) {
   add_kernel("ReverseV2", prepare_reverse_v2);
   add_kernel("ReverseSequence", prepare_reverse_sequence);
 
+  add_kernel("UnravelIndex", prepare_unravel_index);
   add_kernel("Gather", prepare_gather);
   add_kernel("GatherV2", prepare_gather_v2);
   add_kernel("GatherNd", prepare_gather_nd);

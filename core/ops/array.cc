@@ -486,7 +486,7 @@ HEADRACE_OPS(array) {
   op("Const")
       .out("output: dtype")
       .attr("value: tensor", "dtype: type")
-      .traits(constant)
+      .traits(constant, no_gradient)
       .shape(const_shape)
       .doc("A fixed value.");
   op("Placeholder")

@@ -42,8 +42,10 @@ void split_v_shape(ShapeContext& c) {
   const auto axis = c.int_value(2);
   if (!value.has_rank()) return;
   require(value.rank() > 0, "a scalar cannot be split");
+  Shape part = axis ? value : Shape::unknown_of_rank(value.rank());
+  if (axis) part.set_dim(normalize_axis(*axis, value.rank()), kUnknown);
   if (!axis || !sizes) {
-    for (int i = 0; i < count; ++i) c.output(i, Shape::unknown_of_rank(value.rank()));
+    for (int i = 0; i < count; ++i) c.output(i, part);
     return;
   }
   const int at = normalize_axis(*axis, value.rank());
@@ -62,7 +64,6 @@ void split_v_shape(ShapeContext& c) {
             at, " of shape ", value, " is ", value[at]);
   }
   for (int i = 0; i < count; ++i) {
-    Shape part = value;
     std::int64_t size = (*sizes)[std::size_t(i)];
     if (size == -1) size = unknown || value[at] == kUnknown ? kUnknown : value[at] - given;
     part.set_dim(at, as_dimension(size));
@@ -188,6 +189,14 @@ void reverse_sequence_shape(ShapeContext& c) {
 }
 
 // ---- by index
+
+void unravel_index_shape(ShapeContext& c) {
+  const Shape vector = c.with_rank(1, 1);
+  const Shape& indices = c.input(0);
+  if (!indices.has_rank()) return;
+  require(indices.rank() <= 1, "the indices must be a scalar or a vector, got shape ", indices);
+  c.output(0, vector.concat(indices));
+}
 
 void gather_shape(ShapeContext& c) {
   c.output(0, c.input(1).concat(c.with_rank_at_least(0, 1).slice(1)));
@@ -420,6 +429,13 @@ HEADRACE_OPS(slicing) {
       .shape(reverse_sequence_shape)
       .doc("The first seq_lengths[b] elements of each sequence b in reverse order, the others as they are.");
 
+  op("UnravelIndex")
+      .in("indices: Tidx", "dims: Tidx")
+      .out("output: Tidx")
+      .attr("Tidx: {int32, int64} = int32")
+      .traits(no_gradient)
+      .shape(unravel_index_shape)
+      .doc("The index vectors of flat indices into an array of shape dims, one column each.");
   op("Gather")
       .in("params: Tparams", "indices: Tindices")
       .out("output: Tparams")

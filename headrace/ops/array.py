@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from headrace.framework import dtypes, raw
-from headrace.framework.constant import constant, constant_value
+from headrace.framework.constant import constant, make_array
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor, name_scope
 from headrace.framework.shapes import Dimension, TensorShape
@@ -287,7 +287,7 @@ def check_numerics(tensor: Any, message: str, name: str | None = None) -> Tensor
     Raises:
       InvalidArgumentError: in a run, if there is a NaN or an infinity.
     """
-    return raw.CheckNumerics(tensor, message, name=name)
+    return raw.CheckNumerics(tensor, message=message, name=name)
 
 
 def bitcast(input: Any, type: Any, name: str | None = None) -> Tensor:
@@ -708,6 +708,12 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
         if axis < 0:
             axis += input.shape.rank
         repeats = convert_to_tensor(repeats, name="repeats")
+        if repeats.shape.rank == 0:
+            multiples = [1] * (input.shape.rank + 1)
+            multiples[axis + 1] = repeats
+            sizes = shape(input)
+            more = raw.Tile(raw.ExpandDims(input, axis + 1), stack(multiples))
+            return raw.Reshape(more, concat([sizes[:axis], [-1], sizes[axis + 1 :]], 0))
         # Slice i is taken from when all before it have been repeated until it has been, too.
         sizes = raw.StridedSlice(shape(input), [axis], [axis + 1], [1], shrink_axis_mask=1)
         each = raw.Cast(raw.Reshape(repeats, [-1]), DstT=dtypes.int32)
@@ -749,6 +755,10 @@ def pad(
 # ---- sequences
 
 
+# In the order in which they win over one another.
+_RANGE_DTYPES = [dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64]
+
+
 def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range") -> Tensor:
     """The numbers start, start + delta, ... before limit.
 
@@ -765,18 +775,25 @@ def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name
     if limit is None:
         start, limit = 0, start
     with name_scope(name, "Range", [start, limit, delta]) as scope:
+        values = {"start": start, "limit": limit, "delta": delta}
+        if dtype is None:
+            given = [
+                value.dtype if isinstance(value, Tensor) else dtypes.as_dtype(make_array(value).dtype)
+                for value in values.values()
+            ]
+            if all(each in _RANGE_DTYPES for each in given):
+                dtype = max(given, key=_RANGE_DTYPES.index)
         arguments = [
-            convert_to_tensor(value, dtype, name=argument)
-            for value, argument in ((start, "start"), (limit, "limit"), (delta, "delta"))
+            _cast(value, dtype)
+            if isinstance(value, Tensor) and dtype
+            else convert_to_tensor(value, dtype, what)
+            for what, value in values.items()
         ]
-        widths = [dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64]
-        if dtype is None and all(argument.dtype in widths for argument in arguments):
-            widest = max((argument.dtype for argument in arguments), key=widths.index)
-            arguments = [_cast(argument, widest) for argument in arguments]
         return raw.Range(*arguments, name=scope)
 
 
-def _cast(tensor: Tensor, dtype: dtypes.DType) -> Tensor:
+def _cast(tensor: Tensor, dtype: Any) -> Tensor:
+    dtype = dtypes.as_dtype(dtype)
     return tensor if tensor.dtype is dtype else raw.Cast(tensor, DstT=dtype)
 
 

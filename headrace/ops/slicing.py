@@ -37,6 +37,7 @@ __all__ = [
     "tensor_scatter_update",
     "unique",
     "unique_with_counts",
+    "unravel_index",
     "where",
     "where_v2",
 ]
@@ -329,6 +330,20 @@ def gather_nd(params: Any, indices: Any, name: str | None = None, batch_dims: in
             places = raw.Cast(raw.Range(0, sizes[i], 1), DstT=indices.dtype)
             parts.append(raw.BroadcastTo(raw.Reshape(places, line), column))
         return raw.GatherNd(params, concat([*parts, indices], -1), name=scope)
+
+
+def unravel_index(indices: Any, dims: Any, name: str | None = None) -> Tensor:
+    """The index vectors of flat indices.
+
+    Args:
+      indices: an integer scalar or vector: places in the elements of an array, in row-major order.
+      dims: the shape of that array, an integer vector.
+      name: the name of the operation.
+
+    Returns:
+      A tensor of shape `[len(dims)] + indices.shape`.
+    """
+    return raw.UnravelIndex(indices, dims, name=name)
 
 
 def scatter_nd(indices: Any, updates: Any, shape: Any, name: str | None = None) -> Tensor:
