@@ -16,6 +16,7 @@ help:
 	@echo "make test-sanitize  the core's C++ tests under ASan and UBSan"
 	@echo "make test-interop   the same graphs here and in TensorFlow (installs it into $(VENV)-peers)"
 	@echo "make bench          the workloads beside their peers (installs them into $(VENV)-peers)"
+	@echo "make stubs          regenerate the types of the core"
 	@echo "make docs           regenerate the operation reference and the compatibility table"
 
 # ---- set-up: a stamp for each kind of environment
@@ -68,6 +69,9 @@ test-interop: $(VENV)/built $(VENV)-peers/tools
 
 bench: $(VENV)/built $(VENV)-peers/tools
 	HEADRACE_PEER_PYTHON=$(abspath $(VENV)-peers/bin/python) $(BIN)/python benchmarks/run.py
+
+stubs: $(VENV)/built
+	$(BIN)/python tools/stubs.py
 
 docs: $(VENV)/built
 	$(BIN)/python tools/make_docs.py

@@ -377,6 +377,7 @@ void bind_graph(nb::module_& m) {
           "shape",
           [](const GraphHandle& g, int id, int index) { return to_python(g.output(id, index).shape()); },
           nb::arg("id"), nb::arg("index"),
+          nb::sig("def shape(self, id: int, index: int) -> tuple[int | None, ...] | None"),
           "None for an unknown rank, else a tuple with None for what is unknown.")
       .def(
           "merge_shape",
@@ -398,6 +399,7 @@ void bind_graph(nb::module_& m) {
             return list;
           },
           nb::arg("id"), nb::arg("index"),
+          nb::sig("def ints(self, id: int, index: int) -> list[int | None] | None"),
           "The value of a small integer output as far as it is known, or None.")
       .def(
           "constant",
@@ -405,7 +407,8 @@ void bind_graph(nb::module_& m) {
             const Tensor* value = g.node(id).constant();
             return value ? to_numpy(*value, true) : nb::none();
           },
-          nb::arg("id"), "The value of a constant node, or None.")
+          nb::arg("id"), nb::sig("def constant(self, id: int) -> typing.Any"),
+          "The value of a constant node, or None.")
       .def(
           "attr_names",
           [](const GraphHandle& g, int id) {
@@ -414,7 +417,8 @@ void bind_graph(nb::module_& m) {
             return names;
           },
           nb::arg("id"))
-      .def("attr", &attr_of, nb::arg("id"), nb::arg("name"), "(type, value), or None.")
+      .def("attr", &attr_of, nb::arg("id"), nb::arg("name"),
+           nb::sig("def attr(self, id: int, name: str) -> typing.Any"), "(type, value), or None.")
       .def("set_attr", &set_attr, nb::arg("id"), nb::arg("name"), nb::arg("value").none())
       .def(
           "device", [](const GraphHandle& g, int id) { return g.node(id).device(); }, nb::arg("id"))

@@ -92,7 +92,8 @@ void bind_io(nb::module_& m) {
   m.def(
       "array_of_tensor_proto",
       [](const nb::bytes& message) { return to_numpy(from_tensor_proto(view_of(message)), true); },
-      nb::arg("message"), "The array that a TensorProto message holds.");
+      nb::arg("message"), nb::sig("def array_of_tensor_proto(message: bytes) -> typing.Any"),
+      "The array that a TensorProto message holds.");
 }
 
 }  // namespace headrace::python

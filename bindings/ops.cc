@@ -51,7 +51,8 @@ void bind_ops(nb::module_& m) {
       .def_prop_ro("has_default", [](const AttrDef& a) { return a.default_value.has_value(); })
       .def_prop_ro(
           "default",
-          [](const AttrDef& a) { return a.default_value ? to_python(*a.default_value) : nb::none(); })
+          [](const AttrDef& a) { return a.default_value ? to_python(*a.default_value) : nb::none(); },
+          nb::for_getter(nb::sig("def default(self) -> typing.Any")))
       .def_prop_ro(
           "allowed_dtypes",
           [](const AttrDef& a) {
@@ -65,9 +66,15 @@ void bind_ops(nb::module_& m) {
   nb::class_<OpDef>(m, "OpDef", "The definition of an operation.")
       .def_prop_ro("name", &OpDef::name)
       .def_prop_ro("doc", [](const OpDef& op) { return op.doc(); })
-      .def_prop_ro("inputs", [](const OpDef& op) { return references(op.inputs()); })
-      .def_prop_ro("outputs", [](const OpDef& op) { return references(op.outputs()); })
-      .def_prop_ro("attrs", [](const OpDef& op) { return references(op.attrs()); })
+      .def_prop_ro(
+          "inputs", [](const OpDef& op) { return references(op.inputs()); },
+          nb::for_getter(nb::sig("def inputs(self) -> tuple[ArgDef, ...]")))
+      .def_prop_ro(
+          "outputs", [](const OpDef& op) { return references(op.outputs()); },
+          nb::for_getter(nb::sig("def outputs(self) -> tuple[ArgDef, ...]")))
+      .def_prop_ro(
+          "attrs", [](const OpDef& op) { return references(op.attrs()); },
+          nb::for_getter(nb::sig("def attrs(self) -> tuple[AttrDef, ...]")))
       .def_prop_ro(
           "traits",
           [](const OpDef& op) {
@@ -79,7 +86,8 @@ void bind_ops(nb::module_& m) {
           },
           "Names of its traits.")
       .def("__repr__", [](const OpDef& op) { return "<operation " + op.name() + ">"; });
-  m.def("op_def", &lookup, nb::arg("name"), "The definition of an operation; NotFound with near names.");
+  m.def("op_def", &lookup, nb::arg("name"), nb::sig("def op_def(name: str) -> OpDef"),
+        "The definition of an operation; NotFound with near names.");
   m.def(
       "has_op", [](const std::string& name) { return find_op_or_null(name) != nullptr; }, nb::arg("name"));
   m.def("op_names", [] {

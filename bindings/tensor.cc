@@ -216,9 +216,11 @@ void bind_tensor(nb::module_& m) {
       .def_prop_ro(
           "dtype", [](const Tensor& t) { return int(t.dtype()); }, "The dtype's number.")
       .def_prop_ro(
-          "shape", [](const Tensor& t) { return to_python(t.shape()); }, "The shape, a tuple of int.")
+          "shape", [](const Tensor& t) { return to_python(t.shape()); },
+          nb::for_getter(nb::sig("def shape(self) -> tuple[int, ...]")), "The shape.")
       .def(
-          "numpy", [](const Tensor& t) { return to_numpy(t, true); }, "The elements as an ndarray.")
+          "numpy", [](const Tensor& t) { return to_numpy(t, true); },
+          nb::sig("def numpy(self) -> typing.Any"), "The elements as an ndarray.")
       .def("__repr__",
            [](const Tensor& t) { return str("<core tensor ", name_of(t.dtype()), " ", t.shape(), ">"); });
 

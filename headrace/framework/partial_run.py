@@ -81,7 +81,8 @@ class PartialRun:
                 )
             if tensor in self._fed:
                 raise errors.InvalidArgumentError(None, tensor.op, f"{tensor.name} has been fed already")
-        for element in [*plan.tensors, *plan.targets]:
+        elements: list[Tensor | Operation] = [*plan.tensors, *plan.targets]
+        for element in elements:
             if element not in self._announced.tensors and element not in self._announced.targets:
                 raise errors.InvalidArgumentError(
                     None, None, f"{element.name} was not announced to partial_run_setup as a fetch"

@@ -54,7 +54,7 @@ class _Spec:
         self.has_lists = any(arg.is_list for arg in op.inputs)
         self.lengths = [arg.number_attr or (arg.type_attr if arg.is_type_list else "") for arg in op.outputs]
         self.result = (
-            collections.namedtuple(op.name, [_python_name(arg.name) for arg in op.outputs])  # type: ignore[misc]
+            collections.namedtuple(op.name, [_python_name(arg.name) for arg in op.outputs])
             if len(op.outputs) > 1
             else None
         )

@@ -1,0 +1,283 @@
+# Made by tools/stubs.py out of the built extension; `make stubs` makes it anew.
+# nanobind 3.1.0
+"""
+The C++ core of headrace. The public interface is the headrace package.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def set_error_factory(factory: object) -> None:
+    """
+    Installs factory(code, message, node, op, is_dtype), which makes the exceptions that the core raises.
+    """
+
+class Tensor:
+    """A tensor of the core: what resources and variants are fetched as."""
+
+    @staticmethod
+    def of(array: object) -> Tensor:
+        """A tensor with a copy of the array's elements."""
+
+    @property
+    def dtype(self) -> int:
+        """The dtype's number."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape."""
+
+    def numpy(self) -> Any:
+        """The elements as an ndarray."""
+
+    def __repr__(self) -> str: ...
+
+def dtypes() -> tuple:
+    """
+    All dtypes: (number, name, bytes of an element in the core, NumPy's dtype or None).
+    """
+
+class ArgDef:
+    """One input or output of an operation."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dtype(self) -> int:
+        """The fixed dtype's number, or 0."""
+
+    @property
+    def type_attr(self) -> str:
+        """The attribute that gives the dtype (or dtypes), or ''."""
+
+    @property
+    def number_attr(self) -> str:
+        """The attribute that gives the length of a list, or ''."""
+
+    @property
+    def is_type_list(self) -> bool: ...
+
+    @property
+    def is_list(self) -> bool: ...
+
+class AttrDef:
+    """One attribute of an operation."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def type(self) -> str:
+        """'int', 'list(type)'..."""
+
+    @property
+    def has_default(self) -> bool: ...
+
+    @property
+    def default(self) -> Any: ...
+
+    @property
+    def allowed_dtypes(self) -> list[int]:
+        """Numbers of the allowed dtypes; empty for any."""
+
+    @property
+    def allowed_strings(self) -> list[str]: ...
+
+    @property
+    def minimum(self) -> int | None: ...
+
+class OpDef:
+    """The definition of an operation."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def doc(self) -> str: ...
+
+    @property
+    def inputs(self) -> tuple[ArgDef, ...]: ...
+
+    @property
+    def outputs(self) -> tuple[ArgDef, ...]: ...
+
+    @property
+    def attrs(self) -> tuple[AttrDef, ...]: ...
+
+    @property
+    def traits(self) -> frozenset:
+        """Names of its traits."""
+
+    def __repr__(self) -> str: ...
+
+def op_def(name: str) -> OpDef:
+    """The definition of an operation; NotFound with near names."""
+
+def has_op(name: str) -> bool: ...
+
+def op_names() -> list[str]: ...
+
+def ops_with_kernels() -> list[str]:
+    """Names of operations that a CPU kernel computes."""
+
+class Graph:
+    """The core's graph: nodes are ids in order of creation."""
+
+    def __init__(self) -> None: ...
+
+    def add(self, op: str, name: str, inputs: object, attrs: object | None, control_inputs: object | None, device: str, source: str) -> tuple:
+        """
+        Adds a node. `inputs` is flat: id, index, id, index... Returns (id, dtype numbers of the outputs...).
+        """
+
+    def size(self) -> int:
+        """How many nodes there are."""
+
+    def find(self, name: str) -> int:
+        """The node's id, or -1."""
+
+    def name(self, id: int) -> str: ...
+
+    def op(self, id: int) -> str: ...
+
+    def inputs(self, id: int) -> list:
+        """(id, index) of each input."""
+
+    def control_inputs(self, id: int) -> list: ...
+
+    def control_consumers(self, id: int) -> list[int]:
+        """Nodes that wait for this one."""
+
+    def consumers(self, id: int, index: int) -> list[int]:
+        """Nodes that read this output."""
+
+    def dtypes(self, id: int) -> list[int]: ...
+
+    def shape(self, id: int, index: int) -> tuple[int | None, ...] | None:
+        """None for an unknown rank, else a tuple with None for what is unknown."""
+
+    def merge_shape(self, id: int, index: int, shape: object | None) -> None:
+        """Adds to what is known of a shape."""
+
+    def ints(self, id: int, index: int) -> list[int | None] | None:
+        """The value of a small integer output as far as it is known, or None."""
+
+    def constant(self, id: int) -> Any:
+        """The value of a constant node, or None."""
+
+    def attr_names(self, id: int) -> list[str]: ...
+
+    def attr(self, id: int, name: str) -> Any:
+        """(type, value), or None."""
+
+    def set_attr(self, id: int, name: str, value: object | None) -> None: ...
+
+    def device(self, id: int) -> str: ...
+
+    def set_device(self, id: int, device: str) -> None: ...
+
+    def source(self, id: int) -> str:
+        """The user's line that made the node, 'train.py:31', or ''."""
+
+    def add_control_inputs(self, id: int, ids: object) -> None: ...
+
+    def function_names(self) -> list[str]: ...
+
+def evaluate(op: str, inputs: object, attrs: object | None = None) -> list:
+    """
+    Computes one operation on arrays, outside any graph and session; returns a list of arrays.
+    """
+
+class Callable:
+    """One (feeds, fetches, targets) signature made ready to run."""
+
+    def run(self, feeds: object, timeout_ms: int = 0, trace: object | None = None) -> list:
+        """
+        Runs one step on arrays of the fed dtypes; returns a list of arrays. A list given as `trace` is extended by (node, op, device, start_ns, end_ns, lane, output_bytes) of everything that ran.
+        """
+
+    def describe(self, feeds: object) -> str:
+        """The plan for such feeds, for people and tests."""
+
+    @property
+    def num_plans(self) -> int: ...
+
+    @property
+    def num_planned(self) -> int: ...
+
+class Session:
+    """The core's session over a graph."""
+
+    def __init__(self, graph: Graph, *, disabled_passes: Sequence[str] = [], allow_soft_placement: bool = True, log_placement: bool = False, verify: bool = False, cache_size: int = 64, inter_op_threads: int = 0, intra_op_threads: int = 0, target: str = '', device_types: Sequence[str] = []) -> None: ...
+
+    def callable(self, fed: object, fetched: object, targets: object) -> Callable:
+        """
+        `fed` and `fetched` are flat: id, index, id, index...; `targets` are ids.
+        """
+
+    def close(self) -> None:
+        """Cancels running steps and refuses new ones."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def devices(self) -> list[tuple[str, str]]:
+        """(name, type) of each."""
+
+    def resources(self) -> list:
+        """(container, name, description) of the state there is."""
+
+    @staticmethod
+    def reset(target: str, containers: Sequence[str]) -> None:
+        """
+        Forgets the state of these containers (all if none are named) in the sessions of `target`.
+        """
+
+def passes() -> list:
+    """(name, doc) of the passes, in order."""
+
+def device_types() -> list[tuple[str, int]]:
+    """(type, how many there are) of each device type."""
+
+def normalize_device(device: str) -> str:
+    """
+    '/gpu:0' as '/device:GPU:0' and so on; InvalidArgument for what is no device.
+    """
+
+def merge_devices(outer: str, inner: str) -> str:
+    """Fields that `inner` sets replace those of `outer`."""
+
+def add_kernel(op: str, function: object, rank: str = 'host') -> None:
+    """
+    Registers function(*arrays, **attrs) -> array or sequence of arrays as a CPU kernel of an operation. The arrays are the function's own; dtypes are given as numbers, strings as bytes, functions as names.
+    """
+
+def graph_def(graph: Graph, first_node: int = 0, with_shapes: bool = False) -> bytes:
+    """
+    The graph as a GraphDef message, without the nodes before `first_node`.
+    """
+
+def node_def(graph: Graph, id: int) -> bytes:
+    """One node as a NodeDef message."""
+
+def import_graph_def(graph: Graph, message: bytes, prefix: str, input_map: Sequence[tuple[str, tuple[int, int]]], return_elements: Sequence[str], control_inputs: object, device: str, source: str, producer_ops: bytes) -> tuple[list[int], list[tuple[int, int]]]:
+    """
+    Adds a GraphDef's nodes. Returns their ids, and (id, index) of each of `return_elements`; the index is -1 for a node.
+    """
+
+def function_def(graph: Graph, name: str) -> bytes:
+    """One function of the graph's library as a FunctionDef message."""
+
+def import_function(graph: Graph, message: bytes) -> None:
+    """Adds a FunctionDef to the graph's library."""
+
+def op_def_message(op: str) -> bytes:
+    """The definition of an operation as an OpDef message."""
+
+def tensor_proto(array: object) -> bytes:
+    """An array as a TensorProto message."""
+
+def array_of_tensor_proto(message: bytes) -> Any:
+    """The array that a TensorProto message holds."""
