@@ -14,7 +14,7 @@ import numpy as np
 from headrace.framework import dtypes, raw
 from headrace.framework.graph import Tensor
 from headrace.framework.shapes import TensorShape
-from headrace.ops import array, math, random
+from headrace.ops import array, diag, math, random
 
 __all__ = [
     "Initializer",
@@ -357,7 +357,7 @@ class Orthogonal(Initializer):
         tall = (max(rows, columns), min(rows, columns))
         q, r = raw.Qr(random.random_normal(tall, dtype=dtype, seed=self.seed), full_matrices=False)
         # The signs of the diagonal make the decomposition unique, and so the result uniform.
-        q = q * math.sign(array.diag_part(r))
+        q = q * math.sign(diag.diag_part(r))
         if rows < columns:
             q = array.matrix_transpose(q)
         return self.gain * array.reshape(q, sizes)

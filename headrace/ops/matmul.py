@@ -331,3 +331,7 @@ def _contract(a: Tensor, a_labels: str, b: Tensor, b_labels: str, later: set[str
         inner = [a_sizes[x] for x in rows] + [b_sizes[x] for x in columns]
         product = raw.Reshape(product, _vector(outer + inner))
     return product, "".join(batch + rows + columns)
+
+
+Tensor._install("__matmul__", lambda a, b: matmul(a, b))
+Tensor._install("__rmatmul__", lambda b, a: matmul(a, b))

@@ -16,7 +16,7 @@ from headrace.framework import dtypes, raw
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor, name_scope
 from headrace.framework.random_seed import get_seed, set_random_seed
-from headrace.ops import array, control_flow, math, reduce
+from headrace.ops import array, control_flow, math, reduce, slicing
 
 __all__ = [
     "multinomial",
@@ -210,7 +210,7 @@ def random_crop(value: Any, size: Any, seed: int | None = None, name: str | None
         offset = (
             random_uniform(array.shape(shape), dtype=size.dtype, maxval=size.dtype.max, seed=seed) % limit
         )
-        return array.slice(value, offset, size, name=scope)
+        return slicing.slice(value, offset, size, name=scope)
 
 
 def multinomial(

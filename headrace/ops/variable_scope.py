@@ -25,7 +25,7 @@ from headrace.framework.graph import (
     name_scope,
 )
 from headrace.framework.shapes import TensorShape, as_shape
-from headrace.ops import array
+from headrace.ops import slicing
 from headrace.ops.init import glorot_uniform_initializer, zeros_initializer
 from headrace.ops.variables import (
     PartitionedVariable,
@@ -305,7 +305,7 @@ class _VariableStore:
             part_shape: TensorShape | None = TensorShape(size)
             if from_value:
                 with name_scope(part_name + "/PartitionedInitializer"):
-                    part = array.slice(value, offset, size)
+                    part = slicing.slice(value, offset, size)
                 part_shape = None
             variable = self._get_single(
                 part_name,

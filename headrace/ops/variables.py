@@ -28,7 +28,7 @@ from headrace.framework.graph import (
 )
 from headrace.framework.indexed_slices import IndexedSlices
 from headrace.framework.shapes import TensorShape, as_shape, unknown_shape
-from headrace.ops import array, control_flow, math
+from headrace.ops import array, control_flow, math, slicing
 
 __all__ = [
     "PartitionedVariable",
@@ -562,7 +562,7 @@ class Variable:
             # The place of an index in the batch, before the index itself.
             places = []
             for axis in range(rank - 1):
-                steps = math.cast(math.range(0, shape[axis]), indices.dtype)
+                steps = math.cast(array.range(0, shape[axis]), indices.dtype)
                 ones = [1] * rank
                 ones[axis] = -1
                 places.append(array.broadcast_to(array.reshape(steps, ones), shape))
@@ -866,7 +866,7 @@ class PartitionedVariable:
         results = []
         for i, var in enumerate(self._variables):
             info = _slice_of(var)
-            part = array.slice(whole, info.var_offset, info.var_shape)
+            part = slicing.slice(whole, info.var_offset, info.var_shape)
             part_name = None if name is None else f"{name}_{i}"
             results.append(getattr(var, method)(part, name=part_name, read_value=read_value))
         return results
@@ -994,4 +994,4 @@ def report_uninitialized_variables(
             return array.constant([], dtype=dtypes.string)
         known = array.stack([is_variable_initialized(var) for var in variables])
         names = array.constant([var.op.name for var in variables])
-        return array.boolean_mask(names, math.logical_not(known))
+        return slicing.boolean_mask(names, math.logical_not(known))
