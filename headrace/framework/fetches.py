@@ -124,10 +124,20 @@ class FetchPlan:
             if element not in self.targets:
                 self.targets.append(element)
             return lambda values: None
+        element = _value_of(element)
         position = self._positions.setdefault(element, len(self.tensors))
         if position == len(self.tensors):
             self.tensors.append(element)
         return lambda values: values[position]
+
+
+def _value_of(tensor: Tensor) -> Tensor:
+    """For the handle of a variable, whose name is the variable's own, the read of its value."""
+    if tensor.op.type == "VarHandleOp":
+        for reader in tensor.consumers():
+            if reader.type == "ReadVariableOp" and not reader.control_inputs:
+                return reader.outputs[0]
+    return tensor
 
 
 def feed_tensor(graph: Graph, key: Any) -> Tensor:
@@ -143,7 +153,7 @@ def feed_tensor(graph: Graph, key: Any) -> Tensor:
         raise TypeError(f"{key!r} is no tensor that can be fed: {error.args[0]}") from None
     if not graph.is_feedable(tensor):
         raise ValueError(f"{tensor.name} is marked as not to be fed")
-    return tensor
+    return _value_of(tensor)
 
 
 def expand_feeds(graph: Graph, feed_dict: Any) -> list[tuple[Tensor, Any]]:
