@@ -82,14 +82,17 @@ from headrace.ops.array import *
 from headrace.ops.checks import *
 from headrace.ops.control_flow import *
 from headrace.ops.diag import *
+from headrace.ops.init import *
 from headrace.ops.math import *
 from headrace.ops.matmul import einsum, matmul, tensordot
+from headrace.ops.random import *
 from headrace.ops.reduce import *
 from headrace.ops.slicing import *
 from headrace.ops.space import *
+from headrace.ops.state import *
 from headrace.ops.string import *
 
-from headrace import bitwise, image, linalg, math  # isort: skip
+from headrace import bitwise, image, initializers, linalg, math, random  # isort: skip
 
 __version__ = "0.1.0"
 newaxis = None
