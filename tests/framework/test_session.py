@@ -304,3 +304,11 @@ def test_failing_operation_is_named(session):
     assert caught.value.node_def.name == "check"
     assert caught.value.error_code == tf.errors.INVALID_ARGUMENT
     assert session.run(checked, {p: 1.0}) == 1
+
+
+def test_who_waits_for_a_fed_operation_need_not_wait():
+    with tf.Graph().as_default(), tf.Session() as session:
+        fed = tf.placeholder(tf.float32, [])
+        with tf.control_dependencies([fed]):
+            after = tf.constant(1.0) + 1.0
+        assert session.run(after, {fed: 0.0}) == 2.0
