@@ -80,6 +80,7 @@ from headrace.gradients.jacobian import batch_jacobian, hessians, jacobian
 from headrace.gradients.registry import NoGradient, NotDifferentiable, RegisterGradient
 from headrace.ops.array import *
 from headrace.ops.checks import *
+from headrace.ops.clip import *
 from headrace.ops.control_flow import *
 from headrace.ops.diag import *
 from headrace.ops.init import *
@@ -92,7 +93,7 @@ from headrace.ops.space import *
 from headrace.ops.state import *
 from headrace.ops.string import *
 
-from headrace import bitwise, image, initializers, linalg, math, random  # isort: skip
+from headrace import bitwise, image, initializers, linalg, losses, math, metrics, nn, random, train  # isort: skip
 
 __version__ = "0.1.0"
 newaxis = None
