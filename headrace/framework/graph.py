@@ -439,7 +439,7 @@ class Graph:
     """A description of a computation: operations and the tensors between them.
 
     Operations are added to the default graph; `with graph.as_default():` makes a graph the default one.
-    A graph may be built by one thread at a time, and run by any number of sessions and threads.
+    Any number of threads may add operations to it and run it; the contexts (scopes, devices...) are for all.
     """
 
     building_function = False
@@ -488,16 +488,18 @@ class Graph:
                 )
             flat += (tensor._id, tensor._index)
         if self._plain and not control_inputs:
-            made = self._core.add(op_type, name, flat, attrs, None, "", _user_line())
-            op = Operation(self, made[0], name, op_type, made[1:])
-            self._keep(op)
-            return op
+            return self._keep(op_type, name, flat, attrs, None, "", _user_line())
         return self._add_in_context(op_type, inputs, flat, attrs, name, control_inputs)
 
-    def _keep(self, op: Operation) -> None:
-        if op._id != len(self._ops):
-            self._sync(op._id)
-        self._ops.append(op)
+    def _keep(self, op_type: str, name: str, *rest: Any) -> Operation:
+        """Adds a node to the core's graph and makes the view of it, which other threads may do too."""
+        with self._lock:
+            made = self._core.add(op_type, name, *rest)
+            op = Operation(self, made[0], name, op_type, made[1:])
+            if op._id != len(self._ops):
+                self._sync(op._id)
+            self._ops.append(op)
+        return op
 
     def _add_in_context(
         self,
@@ -524,9 +526,7 @@ class Graph:
             attrs["container"] = attrs.get("container") or self._container
         controls = {op._id: None for op in control_inputs}
         controls.update(dict.fromkeys(self._control_ids({tensor._id for tensor in inputs})))
-        made = self._core.add(op_type, name, flat, attrs, list(controls), device, _user_line())
-        op = Operation(self, made[0], name, op_type, made[1:])
-        self._keep(op)
+        op = self._keep(op_type, name, flat, attrs, list(controls), device, _user_line())
         for controller in self._controllers:
             controller.made.add(op._id)
         if self._device is None and not self._colocation:
@@ -587,11 +587,12 @@ class Graph:
     def _sync(self, end: int | None = None) -> None:
         """Makes the views of nodes that were added to the core's graph directly, by an import."""
         core = self._core
-        end = core.size() if end is None else end
-        for id in range(len(self._ops), end):
-            name = core.name(id)
-            self._ops.append(Operation(self, id, name, core.op(id), core.dtypes(id)))
-            self._names_in_use.setdefault(name.lower(), 1)
+        with self._lock:
+            end = core.size() if end is None else end
+            for id in range(len(self._ops), end):
+                name = core.name(id)
+                self._ops.append(Operation(self, id, name, core.op(id), core.dtypes(id)))
+                self._names_in_use.setdefault(name.lower(), 1)
 
     def _operation(self, id: int) -> Operation:
         if id >= len(self._ops):
@@ -758,16 +759,17 @@ class Graph:
             name = f"{self._name_stack}/{name}"
         used = self._names_in_use
         key = name.lower()
-        count = used.get(key)
-        if count is None:
+        with self._lock:
+            count = used.get(key)
+            if count is None:
+                if mark_as_used:
+                    used[key] = 1
+                return name
+            while f"{key}_{count}" in used:
+                count += 1
             if mark_as_used:
-                used[key] = 1
-            return name
-        while f"{key}_{count}" in used:
-            count += 1
-        if mark_as_used:
-            used[f"{key}_{count}"] = 1
-            used[key] += 1
+                used[f"{key}_{count}"] = 1
+                used[key] += 1
         return f"{name}_{count}"
 
     @contextlib.contextmanager

@@ -175,6 +175,16 @@ def _convert_all(spec: _Spec, values: Sequence[Any], attrs: dict[str, Any]) -> l
     return tensors
 
 
+def _are_tensors(spec: _Spec, values: Sequence[Any]) -> bool:
+    """Whether there is nothing to convert."""
+    if spec.has_lists:
+        return False
+    for value, arg in zip(values, spec.inputs):
+        if type(value) is not Tensor or (arg.dtype is not None and arg.dtype is not value._dtype):
+            return False
+    return True
+
+
 def _apply(spec: _Spec, values: tuple[Any, ...], attrs: dict[str, Any], name: str | None) -> Any:
     graph = _graph_of(values)
     attrs = {key: value for key, value in attrs.items() if value is not None}
@@ -185,10 +195,7 @@ def _apply(spec: _Spec, values: tuple[Any, ...], attrs: dict[str, Any], name: st
         if key in attrs:
             attrs[key] = [dtypes.as_dtype(each)._number for each in attrs[key]]
     node_name = graph._op_name(name or spec.name)
-    if not spec.has_lists and all(
-        type(value) is Tensor and (arg.dtype is None or arg.dtype is value._dtype)
-        for value, arg in zip(values, spec.inputs)
-    ):
+    if _are_tensors(spec, values):
         tensors: Sequence[Tensor] = values
     else:
         # Constants that are made of arguments are named "<this operation>/<argument>".

@@ -98,6 +98,20 @@ def test_threads_that_build_and_run():
     run_in_threads(8, work)
 
 
+def test_threads_that_build_one_graph(graph):
+    def work(i):
+        with graph.as_default():
+            y = tf.constant(float(i))
+            for _ in range(100):
+                y = raw.AddV2(y, 1.0)
+            assert tf.Session().run(y) == i + 100
+
+    run_in_threads(8, work)
+    ops = graph.get_operations()
+    assert len(ops) == 8 * 201
+    assert all(graph.get_operation_by_name(op.name) is op for op in ops)
+
+
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
