@@ -43,7 +43,7 @@ __all__ = [
     "true_positives_at_thresholds",
 ]
 
-Metric = tuple[Tensor, Tensor | Operation]
+Metric = tuple[Tensor, Tensor]
 Collections = Sequence[str] | str | None
 
 

@@ -97,7 +97,8 @@ def weighted_moving_average(
                 collections=collections,
             )
             averages.append(assign_moving_average(held, followed, decay, zero_debias=False))
-        return (math.truediv if truediv else math.div)(*averages, name=scope.name)
+        divide = math.truediv if truediv else math.div
+        return divide(averages[0], averages[1], name=scope.original_name_scope)
 
 
 class ExponentialMovingAverage:

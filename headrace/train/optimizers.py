@@ -41,6 +41,7 @@ class GradientDescentOptimizer(RuleOptimizer):
     _rule = "GradientDescent"
     _scalar_inputs: ClassVar = {"alpha": ("_learning_rate", "learning_rate")}
     _grad_input = "delta"
+    _learning_rate_tensor: Tensor
 
     def __init__(self, learning_rate: Any, use_locking: bool = False, name: str = "GradientDescent") -> None:
         super().__init__(use_locking, name)
