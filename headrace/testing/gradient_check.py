@@ -136,7 +136,7 @@ def _differences(
 ) -> np.ndarray:
     """Central differences with respect to `values[i]`; d/dRe + 1j d/dIm for complex ones."""
     result = np.zeros_like(values[i])
-    moved = [v.copy() for v in values]
+    moved = [np.array(v) for v in values]  # also of scalars
     for where in np.ndindex(values[i].shape):
         centre = values[i][where]
         step = epsilon * max(1.0, abs(centre))
