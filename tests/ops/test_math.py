@@ -455,7 +455,7 @@ BINARY = [
         cases=[
             Case((uniform(0.5, 5), uniform(0.5, 5, seed=1), uniform(0.1, 0.9, seed=2))),
             Case((2.0, 3.0, uniform(0.1, 0.9, seed=2))),
-            Case((np.zeros((0, 2)), 1.0, 1.0)),
+            Case((np.zeros((0, 2)), 1.0, 0.5)),
             Case(([1.0, 2, 0], [1.0, 2, 1], [0.0, 1, 0.5]), gradient=False),
         ],
         reference=lambda a, b, x: np.where(a > 0, sp.betainc(np.where(a > 0, a, 1), b, x), NAN).astype(
