@@ -93,7 +93,7 @@ from headrace.ops.space import *
 from headrace.ops.state import *
 from headrace.ops.string import *
 
-from headrace import bitwise, image, initializers, linalg, losses, math, metrics, nn, random, train  # isort: skip
+from headrace import bitwise, dtypes, image, initializers, linalg, losses, math, metrics, nn, random, train  # isort: skip
 
 __version__ = "0.1.0"
 newaxis = None

@@ -156,6 +156,11 @@ def feed_tensor(graph: Graph, key: Any) -> Tensor:
     return _value_of(tensor)
 
 
+def stands_for_several(key: Any) -> bool:
+    """Whether a key of a feed_dict is fed through a conversion, so that its value has to be taken apart."""
+    return isinstance(key, tuple) or (not isinstance(key, (Tensor, str)) and conversion_of(key) is not None)
+
+
 def expand_feeds(graph: Graph, feed_dict: Any) -> list[tuple[Tensor, Any]]:
     """`(tensor, value)` of everything that is fed.
 

@@ -12,7 +12,7 @@ import numpy as np
 from headrace import _core
 from headrace.framework import dtypes, errors, protos
 from headrace.framework import graph as graphs
-from headrace.framework.fetches import FetchPlan, expand_feeds, feed_tensor
+from headrace.framework.fetches import FetchPlan, expand_feeds, feed_tensor, stands_for_several
 from headrace.framework.graph import Graph, Operation, Tensor, get_default_graph
 from headrace.framework.partial_run import PartialRun
 
@@ -71,10 +71,10 @@ def check_shape(tensor: Tensor, array: Any) -> None:
 class _Runner:
     """A signature made ready: `runner(values, timeout, trace)` for one `(fetches, feeds)`."""
 
-    __slots__ = ("build", "callable", "dtypes", "session", "single", "tensors")
+    __slots__ = ("build", "callable", "dtypes", "graph", "single", "tensors")
 
     def __init__(self, session: BaseSession, plan: FetchPlan, feeds: list[Tensor], fetches: Any):
-        self.session = session
+        self.graph = session._graph  # not the session, which is to die with its last user
         self.tensors = feeds
         self.dtypes = [tensor._dtype._np for tensor in feeds]
         self.build = plan.build
@@ -85,7 +85,7 @@ class _Runner:
         try:
             self.callable = session._core.callable(fed, flat, [op._id for op in plan.targets]).run
         except errors.OpError as error:
-            raise session._explained(error) from None
+            raise _explained(error, self.graph) from None
 
     def __call__(self, values: Any, timeout_ms: int = 0, trace: list[Any] | None = None) -> Any:
         arrays = []
@@ -98,8 +98,16 @@ class _Runner:
         except errors.OpError as error:
             for tensor, array in zip(self.tensors, arrays):
                 check_shape(tensor, array)
-            raise self.session._explained(error) from None
+            raise _explained(error, self.graph) from None
         return results[0] if self.single else self.build(results)
+
+
+def _explained(error: errors.OpError, graph: Graph) -> errors.OpError:
+    """The error, with the operation that failed."""
+    if error._op is None and error.node_name:
+        id = graph._core.find(error.node_name)
+        error._op = None if id < 0 else graph._operation(id)
+    return error
 
 
 def _signature(fetches: Any) -> Any:
@@ -181,17 +189,17 @@ class BaseSession:
 
     def list_devices(self) -> list[Any]:
         """The devices of this session: objects with `name`, `device_type`, `memory_limit_bytes`."""
+        self._check_open()
         return [DeviceAttributes(name, type) for name, type in self._core.devices()]
 
     def close(self) -> None:
-        """Ends running steps, which raise CancelledError, and refuses new ones."""
+        """Ends running steps, which raise CancelledError, refuses new ones, and frees the variables."""
         if not self._closed:
             self._closed = True
             self._core.close()
-
-    def __del__(self) -> None:
-        # Nothing can be running: a step holds its session.
-        self.__dict__.clear()
+            self._runners.clear()
+            self._partial_runs.clear()
+            del self._core
 
     def as_default(self) -> contextlib.AbstractContextManager[Any]:
         """A context in which this is the default session. It does not close it."""
@@ -240,9 +248,7 @@ class BaseSession:
     def _run_first(self, key: Any, fetches: Any, feed_dict: Any, options: Any, run_metadata: Any) -> Any:
         """Runs a signature, and keeps it if it will do for its next call."""
         runner, values = self._prepare(fetches, feed_dict)
-        if len(values) == len(feed_dict) and all(
-            isinstance(fed, str) or fed is tensor for fed, tensor in zip(feed_dict, runner.tensors)
-        ):
+        if not any(stands_for_several(fed) for fed in feed_dict):
             self._runners[key] = runner
         return self._run_with_options(runner, values, options, run_metadata)
 
@@ -270,13 +276,6 @@ class BaseSession:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("the session is closed; make a new one")
-
-    def _explained(self, error: errors.OpError) -> errors.OpError:
-        """The error, with the operation that failed."""
-        if error._op is None and error.node_name:
-            id = self._graph._core.find(error.node_name)
-            error._op = None if id < 0 else self._graph._operation(id)
-        return error
 
     def make_callable(
         self, fetches: Any, feed_list: Any = None, accept_options: bool = False

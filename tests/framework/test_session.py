@@ -1,4 +1,6 @@
 import collections
+import gc
+import weakref
 
 import ml_dtypes
 import numpy as np
@@ -312,3 +314,17 @@ def test_who_waits_for_a_fed_operation_need_not_wait():
         with tf.control_dependencies([fed]):
             after = tf.constant(1.0) + 1.0
         assert session.run(after, {fed: 0.0}) == 2.0
+
+
+def test_a_session_dies_with_its_last_user():
+    session = tf.Session()
+    p = tf.placeholder(tf.float32)
+    for _ in range(2):
+        session.run(p, {p: 1.0})
+    ref = weakref.ref(session)
+    gc.disable()  # without cycles
+    try:
+        del session
+        assert ref() is None
+    finally:
+        gc.enable()
