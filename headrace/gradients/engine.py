@@ -349,15 +349,13 @@ def _sum_in_pairs(tensors: list[Tensor]) -> Tensor:
     return tensors[0]
 
 
-def _sum_one_by_one(tensors: list[Tensor]) -> Tensor:
-    total = tensors[0]
-    for tensor in tensors[1:]:
-        total = raw.AddN([total, tensor])
-    return total
+def _sum_as_they_come(tensors: list[Tensor]) -> Tensor:
+    known = [tensor.shape for tensor in tensors if tensor.shape.is_fully_defined()]
+    return raw.AccumulateNV2(tensors, shape=known[0]) if known else raw.AddN(tensors)
 
 
 _SUMS = {
     AggregationMethod.ADD_N: _sum_at_once,
     AggregationMethod.EXPERIMENTAL_TREE: _sum_in_pairs,
-    AggregationMethod.EXPERIMENTAL_ACCUMULATE_N: _sum_one_by_one,
+    AggregationMethod.EXPERIMENTAL_ACCUMULATE_N: _sum_as_they_come,
 }
