@@ -19,12 +19,13 @@ from headrace.gradients.engine import _as_list, _differentiable, gradients
 
 def _sizes(tensor: Tensor, what: str, skip: int = 0) -> list[int]:
     shape = tensor.shape
-    if shape.rank is None or shape.rank < skip or None in shape.as_list()[skip:]:
+    dims = None if shape.rank is None or shape.rank < skip else shape.as_list()[skip:]
+    if dims is None or None in dims:
         raise ValueError(
             f"{what} has shape {shape}; a Jacobian takes a sweep for each of its elements, so their number "
             "has to be known when it is built: set_shape, or reshape to a full shape"
         )
-    return shape.as_list()[skip:]
+    return [size for size in dims if size is not None]
 
 
 def _value(x: Any) -> Tensor:
