@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from headrace.framework import raw
@@ -44,7 +44,8 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
         first_id = len(graph.get_operations())
         result, grad = f(*tensors, **kwargs)
         results = [convert_to_tensor(r) for r in (result if isinstance(result, list | tuple) else [result])]
-        variables = _variables_read(graph, graph.get_operations()[first_id:])
+        made = graph.get_operations()[first_id:]
+        variables = _variables_among(graph, [*(t for op in made for t in op.inputs), *results])
         parameters = inspect.signature(grad).parameters
         takes = "variables" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         if variables and not takes:
@@ -81,15 +82,15 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _variables_read(graph: Graph, operations: list[Operation]) -> list[Any]:
-    """The trainable variables whose handles these operations take, each once, in order."""
-    handles: dict[Tensor, None] = {}
-    for op in operations:
-        for tensor in op.inputs:
-            if tensor.dtype.name == "resource":
-                handles[tensor] = None
-    by_handle = {v.handle: v for v in graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)} if handles else {}
-    return [by_handle[handle] for handle in handles if handle in by_handle]
+def _variables_among(graph: Graph, tensors: Iterable[Tensor]) -> list[Any]:
+    """The trainable variables whose handles or values are among the tensors, each once, in order."""
+    by_handle = {v.handle: v for v in graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)}
+    found = {}
+    for tensor in tensors:
+        handle = tensor.op.inputs[0] if tensor.op.type == "ReadVariableOp" else tensor
+        if handle in by_handle:
+            found[handle] = by_handle[handle]
+    return list(found.values())
 
 
 def grad_pass_through(f: Callable[..., Any]) -> Callable[..., Any]:
