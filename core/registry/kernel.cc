@@ -57,9 +57,13 @@ PrepareContext::PrepareContext(const Node& node, std::vector<ValueType> inputs,
       fixed_(outputs_.size()) {}
 
 std::optional<std::vector<std::int64_t>> PrepareContext::constant_ints(int i) const {
-  const Tensor* known = constant(i);
-  if (!known) return std::nullopt;
-  return to_ints(*known);
+  if (const Tensor* known = constant(i)) return to_ints(*known);
+  if (inputs_[i].shape.size() == 0) return std::vector<std::int64_t>();
+  // No constant, but shape rules may know what it will be.
+  const Output input = node_.input(i);
+  const PartialInts* ints = input.node->ints(input.index);
+  if (!ints || std::find(ints->begin(), ints->end(), kUnknownValue) != ints->end()) return std::nullopt;
+  return *ints;
 }
 
 std::shared_ptr<Callee> PrepareContext::callee(const FunctionName& name) const {
