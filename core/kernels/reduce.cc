@@ -89,12 +89,13 @@ class Stage {
   std::size_t partial_bytes_ = 0;
 };
 
-// Which dimensions are reduced.
+// Which dimensions are reduced. The axes are constant wherever they matter to the output's shape.
 std::vector<bool> reduced_dims(PrepareContext& c) {
   const Shape& shape = c.inputs()[0].shape;
+  std::vector<bool> reduced(std::size_t(shape.rank()));
+  if (shape.rank() == 0 || c.inputs()[1].shape.size() == 0) return reduced;
   const auto axes = c.constant_ints(1);
   if (!axes) internal("the axes are not known");
-  std::vector<bool> reduced(std::size_t(shape.rank()));
   for (const auto axis : *axes) reduced[std::size_t(normalize_axis(axis, shape.rank()))] = true;
   return reduced;
 }
@@ -245,8 +246,8 @@ template <bool Largest>
 std::unique_ptr<Kernel> prepare_arg(PrepareContext& c) {
   const Shape& shape = c.inputs()[0].shape;
   const auto axes = c.constant_ints(1);
-  if (!axes) internal("the axis is not known");
-  const int axis = normalize_axis((*axes)[0], shape.rank());
+  if (!axes && shape.rank() > 1) internal("the axis is not known");
+  const int axis = axes ? normalize_axis((*axes)[0], shape.rank()) : 0;  // of a vector, there is one
   const std::int64_t outer = shape.slice(0, axis).size(), count = shape[axis],
                      inner = shape.slice(axis + 1, shape.rank()).size();
   std::unique_ptr<Kernel> made;

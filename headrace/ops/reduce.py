@@ -255,9 +255,8 @@ def count_nonzero(
     keepdims = bool(_renamed("keepdims", keepdims, "keep_dims", keep_dims, False))
     with name_scope(name, "count_nonzero", [input_tensor]):
         x = convert_to_tensor(input_tensor, name="input")
-        zero = constant("" if x.dtype == dtypes.string else 0, x.dtype, name="zeros")
-        if x.dtype.is_bool:
-            zero = constant(False, name="zeros")
+        nothing = "" if x.dtype == dtypes.string else False if x.dtype.is_bool else 0
+        zero = constant(nothing, x.dtype, name="zeros")
         counted = math.cast(math.not_equal(x, zero), dtypes.int64)
         return math.cast(reduce_sum(counted, axis, keepdims=keepdims), dtype)
 

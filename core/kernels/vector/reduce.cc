@@ -87,26 +87,48 @@ struct Min {
   }
 };
 
+// Combines `steps` vectors of `Lanes` elements into the lanes, eight at a time as a tree.
+template <int Lanes, class T, class F>
+INLINE void accumulate(const T* a, std::int64_t steps, T* lanes) {
+  std::int64_t i = 0;
+  for (; i + 8 <= steps; i += 8) {
+    const T* p = a + i * Lanes;
+    for (int j = 0; j < Lanes; ++j) {
+      const auto at = [&](int k) { return F::take(p[k * Lanes + j]); };
+      lanes[j] = F::of(lanes[j], F::of(F::of(F::of(at(0), at(1)), F::of(at(2), at(3))),
+                                       F::of(F::of(at(4), at(5)), F::of(at(6), at(7)))));
+    }
+  }
+  for (; i < steps; ++i) {
+    for (int j = 0; j < Lanes; ++j) lanes[j] = F::of(lanes[j], F::take(a[i * Lanes + j]));
+  }
+}
+
 template <class T, class F>
 void row_loop(std::int64_t n, const void* x, void* out) {
   const T* a = static_cast<const T*>(x);
-  constexpr int kLanes = 256 / sizeof(T);
-  T lanes[kLanes];
-  T result = F::template start<T>;
+  constexpr int kLanes = 256 / sizeof(T), kFew = 8;
+  T few[kFew];  // what kLanes leave over, and short rows
+  for (int j = 0; j < kFew; ++j) few[j] = F::template start<T>;
   std::int64_t i = 0;
   if (n >= kLanes) {
-    for (int j = 0; j < kLanes; ++j) lanes[j] = F::take(a[j]);
-    for (i = kLanes; i + kLanes <= n; i += kLanes) {
-      for (int j = 0; j < kLanes; ++j) lanes[j] = F::of(lanes[j], F::take(a[i + j]));
-    }
-    for (int width = kLanes / 2; width > 0; width /= 2) {
+    T lanes[kLanes];
+    for (int j = 0; j < kLanes; ++j) lanes[j] = F::template start<T>;
+    accumulate<kLanes, T, F>(a, n / kLanes, lanes);
+    i = n / kLanes * kLanes;
+    for (int width = kLanes / 2; width >= kFew; width /= 2) {
       for (int j = 0; j < width; ++j) lanes[j] = F::of(lanes[j], lanes[j + width]);
     }
-    result = lanes[0];
+    for (int j = 0; j < kFew; ++j) few[j] = lanes[j];
   }
-  T rest = F::template start<T>;
-  for (; i < n; ++i) rest = F::of(rest, F::take(a[i]));
-  *static_cast<T*>(out) = F::of(result, rest);
+  for (; i + kFew <= n; i += kFew) {
+    for (int j = 0; j < kFew; ++j) few[j] = F::of(few[j], F::take(a[i + j]));
+  }
+  for (int j = 0; i < n; ++i, ++j) few[j] = F::of(few[j], F::take(a[i]));
+  for (int width = kFew / 2; width > 0; width /= 2) {
+    for (int j = 0; j < width; ++j) few[j] = F::of(few[j], few[j + width]);
+  }
+  *static_cast<T*>(out) = few[0];
 }
 
 template <class T, class F>
