@@ -200,11 +200,10 @@ def dropout(
         rate = convert_to_tensor(rate, dtype=x.dtype, name="rate")
         rate.shape.assert_has_rank(0)
         random = random_uniform(_noise_shape(x, noise_shape), seed=seed, dtype=x.dtype)
-        one = convert_to_tensor(1.0, dtype=x.dtype)
-        scale = raw.RealDiv(one, raw.Sub(one, rate))
+        scale = raw.RealDiv(1.0, raw.Sub(1.0, rate, name="sub"), name="truediv")
         # Numbers are in [0, 1): an element is dropped with probability `rate`.
         kept = raw.GreaterEqual(random, rate)
-        result = raw.Mul(raw.Mul(x, scale), raw.Cast(kept, DstT=x.dtype))
+        result = raw.Mul(raw.Mul(x, scale, name="mul"), raw.Cast(kept, DstT=x.dtype), name="mul")
         result.set_shape(x.shape)
         return result
 
