@@ -389,7 +389,8 @@ def check_other_device(call: Call) -> None:
         feeds = [part for tensor in call.feeds for part in (tensor._id, tensor._index)]
         plan = session._core.callable(feeds, [], [call.node._id]).describe(list(call.feeds.values()))
     segments = [text for text in plan.split("segment on ") if text.startswith(NULL_DEVICE)]
-    assert any(f"{call.record.op} 'node'" in text for text in segments), f"the node is not on {NULL_DEVICE}:\n{plan}"
+    found = any(f"{call.record.op} 'node'" in text for text in segments)
+    assert found, f"the node is not on {NULL_DEVICE}:\n{plan}"
 
 
 def check_static_shapes(record: OpRecord, case: Case, dtype: str | None) -> None:
