@@ -68,7 +68,7 @@ def test_arguments_may_be_kept_and_changed():
     ("function", "error", "match"),
     [
         (lambda x: np.float64(1), tf.errors.InvalidArgumentError, "float64"),
-        (lambda x: None, tf.errors.InvalidArgumentError, ""),
+        (lambda x: None, tf.errors.InvalidArgumentError, "None"),
         (lambda x: 1 / 0, tf.errors.UnknownError, "ZeroDivisionError"),
         (lambda x: [][0], tf.errors.UnknownError, "IndexError"),
         (lambda x: int("x"), tf.errors.InvalidArgumentError, "ValueError"),
