@@ -972,11 +972,14 @@ def assert_variables_initialized(var_list: Any = None) -> Tensor | None:
     variables = _known_variables(var_list)
     if not variables:
         return None
-    ranks = []
+    reads = []
     for var in variables:
         with colocate_with(var.op):
-            ranks.append(array.rank(raw.ReadVariableOp(var.handle, dtype=var.dtype)))
-    return ranks[0] if len(ranks) == 1 else array.stack(ranks)
+            reads.append(raw.ReadVariableOp(var.handle, dtype=var.dtype))
+    # The ranks may be known without reading anything.
+    with control_dependencies(reads):
+        ranks = [array.rank(read) for read in reads]
+        return ranks[0] if len(ranks) == 1 else array.stack(ranks)
 
 
 def report_uninitialized_variables(
