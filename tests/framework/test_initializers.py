@@ -75,7 +75,7 @@ def test_recorded_numbers(name):
 
 
 def test_graph_seed_alone_gives_recorded_numbers():
-    """The seed of an operation is then the number of operations before it: nodes must be as many as TensorFlow's."""
+    """An operation's seed is then the number of operations before it, which must be TensorFlow's."""
     default = value_of(lambda: tf.get_variable("w", [2, 3]))
     expected = [
         [-0.6064683198928833, 0.36815571784973145, 0.4594782590866089],

@@ -267,9 +267,9 @@ def test_partitioned_variables(graph):
         assert session.run(whole.as_tensor())[:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12]
     with tf.variable_scope("a", reuse=True, partitioner=tf.fixed_size_partitioner(3)):
         assert tf.get_variable("w", [7, 2]) is whole
-    with tf.variable_scope("a", reuse=True, partitioner=tf.fixed_size_partitioner(2)):
-        with pytest.raises(ValueError, match="partitions"):
-            tf.get_variable("w", [7, 2])
+    halves = tf.fixed_size_partitioner(2)
+    with tf.variable_scope("a", reuse=True), pytest.raises(ValueError, match="partitions"):
+        tf.get_variable("w", [7, 2], partitioner=halves)
     with tf.variable_scope("a"), pytest.raises(ValueError, match="partition"):
         tf.get_variable("w", [7, 2])
 
