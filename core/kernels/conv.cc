@@ -3,6 +3,7 @@
 #include "core/kernels/conv.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/base/parallel.h"
 #include "core/kernels/gemm.h"
@@ -223,6 +224,85 @@ std::unique_ptr<Kernel> prepare_conv(PrepareContext& c) {
   return made;
 }
 
+// ---- dilation
+
+struct Dilation {
+  explicit Dilation(PrepareContext& c)
+      : batch(c.input_shape(0)[0]), channels(c.input_shape(0)[3]), size(c.input_shape(0).size()) {
+    const Ints &strides = c.attr<Ints>("strides"), &rates = c.attr<Ints>("rates");
+    const Shape &x = c.input_shape(0), &w = c.input_shape(1);
+    const std::string& padding = c.attr<std::string>("padding");
+    height = slide(x[1], w[0], strides[1], rates[1], padding);
+    width = slide(x[2], w[1], strides[2], rates[2], padding);
+  }
+  std::int64_t batch, channels, size;
+  Window height, width;
+
+  // f(output, input, filter) with the places (in elements) of one output and of what makes its maximum, for
+  // the given images and channels; the latter two are -1 where the whole window lies in the padding.
+  template <class T, class F>
+  void for_maxima(const T* x, const T* w, std::int64_t image, std::int64_t channel, F&& f) const {
+    using C = Compute<T>;
+    for (std::int64_t i = 0; i < height.out; ++i) {
+      for (std::int64_t j = 0; j < width.out; ++j) {
+        std::int64_t from = -1, by = -1;
+        C best{};
+        for (std::int64_t a = 0; a < height.size; ++a) {
+          const std::int64_t row = height.place(i, a);
+          if (row < 0) continue;
+          for (std::int64_t b = 0; b < width.size; ++b) {
+            const std::int64_t column = width.place(j, b);
+            if (column < 0) continue;
+            const std::int64_t at = ((image * height.in + row) * width.in + column) * channels + channel;
+            const std::int64_t tap = (a * width.size + b) * channels + channel;
+            const C value = C(C(x[at]) + C(w[tap]));
+            if (from >= 0 && !(value > best)) continue;
+            best = value;
+            from = at;
+            by = tap;
+          }
+        }
+        f(((image * height.out + i) * width.out + j) * channels + channel, from, by);
+      }
+    }
+  }
+  double cost() const { return 2.0 * double(height.out * width.out * height.size * width.size); }
+};
+
+enum class DilationRole { forward, input, filter };
+
+template <DilationRole role>
+std::unique_ptr<Kernel> prepare_dilation(PrepareContext& c) {
+  const Dilation d(c);
+  const std::int64_t result_size = c.output_shape(0).size();
+  std::unique_ptr<Kernel> made;
+  visit(RealTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    using C = Compute<T>;
+    made = kernel([d, result_size](RunContext& r) {
+      const T *x = r.input<T>(0), *w = r.input<T>(1);
+      T* result = r.output<T>(0);
+      const T* grad = role == DilationRole::forward ? nullptr : r.input<T>(2);
+      if (grad) std::fill_n(result, result_size, T{});
+      // Channels share nothing; so a gradient is summed by one thread.
+      parallel_for(d.channels, double(d.batch) * d.cost(), [&](std::int64_t begin, std::int64_t end) {
+        for (auto channel = begin; channel < end; ++channel) {
+          for (std::int64_t image = 0; image < d.batch; ++image) {
+            d.for_maxima(x, w, image, channel, [&](std::int64_t out, std::int64_t from, std::int64_t by) {
+              if (role == DilationRole::forward) {
+                result[out] = from < 0 ? T(std::numeric_limits<C>::lowest()) : T(C(x[from]) + C(w[by]));
+              } else if (from >= 0) {
+                T& to = result[role == DilationRole::input ? from : by];
+                to = T(C(to) + C(grad[out]));
+              }
+            });
+          }
+        }
+      });
+    });
+  });
+  return made;
+}
+
 }  // namespace
 
 Conv::Conv(PrepareContext& c, ConvRole role, bool depthwise) {
@@ -268,6 +348,9 @@ HEADRACE_KERNELS(conv) {
   add_kernel("Conv3D", prepare_conv<ConvRole::forward, false>);
   add_kernel("Conv3DBackpropInputV2", prepare_conv<ConvRole::input, false>);
   add_kernel("Conv3DBackpropFilterV2", prepare_conv<ConvRole::filter, false>);
+  add_kernel("Dilation2D", prepare_dilation<DilationRole::forward>);
+  add_kernel("Dilation2DBackpropInput", prepare_dilation<DilationRole::input>);
+  add_kernel("Dilation2DBackpropFilter", prepare_dilation<DilationRole::filter>);
 }
 
 }  // namespace headrace

@@ -119,38 +119,51 @@ std::unique_ptr<Kernel> prepare_max_pool(PrepareContext& c) {
   return made;
 }
 
-std::unique_ptr<Kernel> prepare_max_pool_grad(PrepareContext& c) {
-  const Pool pool(c, c.input_shape(0), c.input_shape(1));
-  const std::int64_t size = c.output_shape(0).size();
-  if (c.input_dtype(0) != c.output_dtype(0)) return nullptr;
-  std::unique_ptr<Kernel> made;
-  visit(RealTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+// Gradients are T, what was pooled X.
+template <class T, class X>
+std::unique_ptr<Kernel> max_pool_grad(const Pool& pool, std::int64_t size) {
+  return kernel([pool, size](RunContext& r) {
     using C = Compute<T>;
-    made = kernel([pool, size](RunContext& r) {
-      const T *x = r.input<T>(0), *y = r.input<T>(1), *grad = r.input<T>(2);
-      T* dx = r.output<T>(0);
-      parallel_for(size, 0.1, [&](auto begin, auto end) { std::fill(dx + begin, dx + end, T{}); });
-      for_blocks(pool, 0.5 * double(pool.out_space() * pool.taps()), [&](const Block& block) {
-        const std::int64_t in = block.input_base(), out = block.output_base();
-        block.for_outputs([&](std::int64_t place, const std::int64_t* begin, const std::int64_t* end) {
-          // The gradient is still to be given away; the first place that holds the maximum takes it.
-          C rest[kBlock], maximum[kBlock];
-          each(block.channels, pool.output.channel, [&](int i, std::int64_t at) {
-            rest[i] = C(grad[out + place + at]);
-            maximum[i] = C(y[out + place + at]);
-          });
-          block.for_taps(begin, end, [&](std::int64_t offset, std::int64_t) {
-            const T* from = x + in + offset;
-            T* to = dx + in + offset;
-            each(block.channels, pool.input.channel, [&](int i, std::int64_t at) {
-              const bool here = is_maximum(C(from[at]), maximum[i]);
-              to[at] = T(C(to[at]) + (here ? rest[i] : C(0)));
-              rest[i] = here ? C(0) : rest[i];
-            });
+    const X *x = r.input<X>(0), *y = r.input<X>(1);
+    const T* grad = r.input<T>(2);
+    T* dx = r.output<T>(0);
+    parallel_for(size, 0.1, [&](auto begin, auto end) { std::fill(dx + begin, dx + end, T{}); });
+    for_blocks(pool, 0.5 * double(pool.out_space() * pool.taps()), [&](const Block& block) {
+      const std::int64_t in = block.input_base(), out = block.output_base();
+      block.for_outputs([&](std::int64_t place, const std::int64_t* begin, const std::int64_t* end) {
+        // The gradient is still to be given away; the first place that holds the maximum takes it.
+        C rest[kBlock];
+        Compute<X> maximum[kBlock];
+        each(block.channels, pool.output.channel, [&](int i, std::int64_t at) {
+          rest[i] = C(grad[out + place + at]);
+          maximum[i] = Compute<X>(y[out + place + at]);
+        });
+        block.for_taps(begin, end, [&](std::int64_t offset, std::int64_t) {
+          const X* from = x + in + offset;
+          T* to = dx + in + offset;
+          each(block.channels, pool.input.channel, [&](int i, std::int64_t at) {
+            const bool here = is_maximum(Compute<X>(from[at]), maximum[i]);
+            to[at] = T(C(to[at]) + (here ? rest[i] : C(0)));
+            rest[i] = here ? C(0) : rest[i];
           });
         });
       });
     });
+  });
+}
+
+std::unique_ptr<Kernel> prepare_max_pool_grad(PrepareContext& c) {
+  const Pool pool(c, c.input_shape(0), c.input_shape(1));
+  const std::int64_t size = c.output_shape(0).size();
+  std::unique_ptr<Kernel> made;
+  if (c.input_dtype(0) == c.output_dtype(0)) {
+    visit(RealTypes{}, c.output_dtype(0),
+          [&]<class T>(std::type_identity<T>) { made = max_pool_grad<T, T>(pool, size); });
+    return made;
+  }
+  visit(FloatTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    visit(FloatTypes{}, c.input_dtype(0),
+          [&]<class X>(std::type_identity<X>) { made = max_pool_grad<T, X>(pool, size); });
   });
   return made;
 }

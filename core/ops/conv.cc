@@ -72,8 +72,9 @@ struct Convolution {
         require(in > 0 ? channels % in == 0 : channels == 0, "input ", input, " has ", channels,
                 " channels, filter ", filter, " is for ", in,
                 "; the filter's shape is (height, width, input channels, output channels)");
-        require(last == kUnknown || channels <= in || last % (channels / in) == 0, "filter ", filter,
-                " makes ", last, " channels, which ", channels / in, " groups cannot share evenly");
+        const std::int64_t groups = in > 0 ? channels / in : 1;
+        require(last == kUnknown || groups == 0 || last % groups == 0, "filter ", filter, " makes ", last,
+                " channels, which ", groups, " groups cannot share evenly");
       }
       out.set_dim(format.channel_axis(), last);
     }

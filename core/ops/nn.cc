@@ -63,8 +63,10 @@ void top_k_shape(ShapeContext& c) {
     k = c.attr<std::int64_t>("k");
   } else {
     c.with_rank(1, 0);
-    k = c.int_value(1).value_or(kUnknown);
-    require(k >= kUnknown, "k is ", k, ", expected 0 or more");
+    if (const auto known = c.int_value(1)) {
+      k = *known;
+      require(k >= 0, "k is ", k, ", expected 0 or more");
+    }
   }
   if (shape.has_rank()) {
     require(k == kUnknown || shape[-1] == kUnknown || k <= shape[-1], "k is ", k, " but rows have only ",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from headrace.framework import raw
+from headrace.framework.constant import constant
 from headrace.framework.graph import Operation, Tensor
 from headrace.gradients.registry import NotDifferentiable, RegisterGradient
 
 
 def _scalar(value: float, like: Tensor) -> Tensor:
-    return raw.Const(value=value, dtype=like.dtype)
+    return constant(value, like.dtype)
 
 
 # ---- activations. A gradient is linear in its gradient, so by that it is differentiated by itself
@@ -193,7 +194,7 @@ def _top_k_grad(op: Operation, grad: Tensor) -> Tensor:
     shape, chosen = raw.Shape(x), raw.Shape(indices)
     columns = raw.StridedSlice(shape, [-1], [0], [1], end_mask=1, shrink_axis_mask=1)
     k = raw.StridedSlice(chosen, [-1], [0], [1], end_mask=1, shrink_axis_mask=1)
-    zero, one = raw.Const(value=0, dtype="int32"), raw.Const(value=1, dtype="int32")
+    zero, one = constant(0, "int32"), constant(1, "int32")
     rows = raw.Prod(raw.StridedSlice(shape, [0], [-1], [1], begin_mask=1), [0])
     starts = raw.ExpandDims(raw.Mul(raw.Range(zero, rows, one), columns), 1)
     places = raw.Add(raw.Reshape(indices, raw.Pack([rows, k])), starts)

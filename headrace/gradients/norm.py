@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headrace.framework import raw
+from headrace.framework.constant import constant
 from headrace.framework.graph import Operation, Tensor
 from headrace.gradients.engine import gradients
 from headrace.gradients.registry import RegisterGradient
@@ -16,7 +17,7 @@ class _Moments:
     def __init__(self, op: Operation, x: Tensor, scale: Tensor):
         self.dtype = scale.dtype
         self._first = op.get_attr("data_format") == b"NCHW"
-        self.epsilon = raw.Const(value=op.get_attr("epsilon"), dtype=self.dtype)
+        self.epsilon = constant(op.get_attr("epsilon"), self.dtype)
         self.count = raw.RealDiv(self.wide(raw.Size(x)), self.wide(raw.Size(scale)))
 
     def wide(self, v: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ def _batch_norm(op: Operation, *grads: Tensor) -> list[Tensor | None]:
         inverse = moments.inverse(variance)
         factor = raw.Mul(scale, inverse)
         by_mean = raw.Neg(raw.Mul(factor, doffset))
-        half = raw.Const(value=-0.5, dtype=scale.dtype)
+        half = constant(-0.5, scale.dtype)
         by_variance = raw.Mul(raw.Mul(raw.Mul(factor, inverse), dscale), half)
         by_mean = _sum_of([by_mean, grads[1], grads[3]])
         by_variance = _sum_of([by_variance, grads[2], grads[4]])
@@ -71,7 +72,7 @@ def _batch_norm(op: Operation, *grads: Tensor) -> list[Tensor | None]:
     if by_mean is not None:
         each = moments.spread(raw.RealDiv(by_mean, moments.count))
         terms.append(raw.Cast(raw.BroadcastTo(each, raw.Shape(x)), DstT=x.dtype))
-    one = raw.Const(value=1, dtype=scale.dtype)
+    one = constant(1, scale.dtype)
     degrees = raw.Maximum(raw.Sub(moments.count, one), one)
     by_squares = _sum_of(
         [
@@ -81,7 +82,7 @@ def _batch_norm(op: Operation, *grads: Tensor) -> list[Tensor | None]:
     )
     if by_squares is not None:
         centred = raw.Sub(moments.wide(x), moments.spread(op.outputs[3]))
-        two = raw.Const(value=2, dtype=scale.dtype)
+        two = constant(2, scale.dtype)
         terms.append(raw.Cast(raw.Mul(centred, moments.spread(raw.Mul(by_squares, two))), DstT=x.dtype))
     return [raw.AddN(terms) if len(terms) > 1 else dx, dscale, doffset, None, None]
 
@@ -131,16 +132,16 @@ def _lrn_grad(op: Operation, grad: Tensor) -> list[Tensor]:
     g, x, y = op.inputs
 
     def number(value: float) -> Tensor:
-        return raw.Const(value=value, dtype=x.dtype)
+        return constant(value, x.dtype)
 
     alpha, beta = op.get_attr("alpha"), op.get_attr("beta")
     shape = raw.Shape(x)
     channels = raw.StridedSlice(shape, [3], [4], [1], shrink_axis_mask=1)
-    place = raw.Range(raw.Const(value=0, dtype="int32"), channels, raw.Const(value=1, dtype="int32"))
+    place = raw.Range(constant(0, "int32"), channels, constant(1, "int32"))
     distance = raw.Abs(raw.Sub(raw.ExpandDims(place, 0), raw.ExpandDims(place, 1)))
-    radius = raw.Const(value=op.get_attr("depth_radius"), dtype="int32")
+    radius = constant(op.get_attr("depth_radius"), "int32")
     band = raw.Cast(raw.LessEqual(distance, radius), DstT=x.dtype)
-    flat = raw.Pack([raw.Const(value=-1, dtype="int32"), channels])
+    flat = raw.Pack([constant(-1, "int32"), channels])
 
     def around(v: Tensor) -> Tensor:
         return raw.Reshape(raw.MatMul(raw.Reshape(v, flat), band), shape)

@@ -47,7 +47,11 @@ def _register_max(forward: str) -> None:
     @RegisterGradient(forward + "Grad")
     def _grad(op: Operation, grad: Tensor) -> list[Tensor]:
         x, y, _ = op.inputs
-        return [raw.ZerosLike(x), raw.ZerosLike(y), to_output(x, y, grad, **_attributes(op))]
+        # What was pooled may have another dtype than the gradient.
+        own = grad if grad.dtype == x.dtype else raw.Cast(grad, DstT=x.dtype)
+        result = to_output(x, y, own, **_attributes(op))
+        result = result if own is grad else raw.Cast(result, DstT=grad.dtype)
+        return [raw.ZerosLike(x), raw.ZerosLike(y), result]
 
     @RegisterGradient(forward + "GradGrad")
     def _grad_grad(op: Operation, grad: Tensor) -> list[Tensor]:

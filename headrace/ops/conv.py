@@ -549,8 +549,8 @@ def convolution(
         input = convert_to_tensor(input, name="input")
         filter = convert_to_tensor(filter, name="filter", dtype=input.dtype)
         spatial = _spatial(input, data_format, "input")
-        convolve = {1: conv1d, 2: conv2d, 3: conv3d}[spatial]
-        return convolve(  # type: ignore[operator]
+        convolve: Any = (conv1d, conv2d, conv3d)[spatial - 1]
+        return convolve(
             input,
             filter,
             strides,
@@ -586,7 +586,7 @@ def conv_transpose(
     with name_scope(name, "conv_transpose", [input, filters]) as scope:
         input = convert_to_tensor(input, name="input")
         spatial = _spatial(input, data_format, "input")
-        transpose = {1: conv1d_transpose, 2: conv2d_transpose, 3: conv3d_transpose}[spatial]
+        transpose: Any = (conv1d_transpose, conv2d_transpose, conv3d_transpose)[spatial - 1]
         return transpose(
             input,
             filters,

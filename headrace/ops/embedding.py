@@ -9,8 +9,8 @@ import numpy as np
 from headrace.framework import raw
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor, colocate_with, name_scope
-from headrace.ops.slicing import gather
 from headrace.ops.clip import clip_by_norm
+from headrace.ops.slicing import gather
 
 __all__ = ["embedding_lookup"]
 

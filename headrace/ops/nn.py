@@ -193,7 +193,7 @@ def dropout(
         if not x.dtype.is_floating:
             raise ValueError(f"x is {x.dtype.name}, expected a floating dtype, for what is kept is scaled up")
         if isinstance(rate, numbers.Real):
-            if not 0 <= rate < 1:
+            if not 0 <= float(rate) < 1:
                 raise ValueError(f"rate is {rate}, expected a number in [0, 1)")
             if rate == 0:
                 return x

@@ -60,7 +60,8 @@ def _pooled(kind: str, x: Any, ksize: Any, strides: Any, padding: str, data_form
         sizes = [_sizes(v, data_format, w) for v, w in ((ksize, "ksize"), (strides, "strides"))]
         for one in sizes:
             one.insert(axis, 1)
-        flat = _pooled(kind, raw.ExpandDims(x, axis), *sizes, padding, _flat_format(data_format), name)
+        image, flat_format = raw.ExpandDims(x, axis), _flat_format(data_format)
+        flat = _pooled(kind, image, sizes[0], sizes[1], padding, flat_format, name)
         return raw.Squeeze(flat, squeeze_dims=[axis])
     return getattr(raw, _OPERATIONS[kind, spatial])(
         x,
@@ -320,8 +321,8 @@ def _dilated(
     kind: str, x: Tensor, window: list[int], rates: list[int], data_format: str, name: str
 ) -> Tensor:
     """Images of every rate-th pixel are pooled side by side in the batch, and put together again."""
-    size = x.shape.as_list()[1:-1]
-    if None in size:
+    size = [n for n in x.shape.as_list()[1:-1] if n is not None]
+    if len(size) != len(window):
         raise ValueError(f"a dilated window needs to know the size of space; the input is {x.shape}")
     extra = [-n % rate for n, rate in zip(size, rates)]
     paddings = np.array([[0, more] for more in extra], np.int32)
@@ -329,9 +330,9 @@ def _dilated(
     split = raw.SpaceToBatchND(x, block, paddings)
     pooled = _pooled(kind, split, window, [1] * len(window), "VALID", data_format, None)
     # Outputs whose windows reached into the padding lie beyond the last valid one.
-    places = pooled.shape.as_list()[1:-1]
+    places = [n or 0 for n in pooled.shape.as_list()[1:-1]]
     crops = [
-        [0, (place or 0) * rate - (n - (reach - 1) * rate)]
+        [0, place * rate - (n - (reach - 1) * rate)]
         for place, rate, n, reach in zip(places, rates, size, window)
     ]
     return raw.BatchToSpaceND(pooled, block, np.array(crops, np.int32), name=name)

@@ -126,7 +126,7 @@ def test_matmul_makes_the_operation_that_fits():
     assert tf.matmul(ints(2, 3), ints(3, 4)).op.type == "MatMul"
     assert tf.matmul(ints(5, 2, 3), ints(5, 3, 4)).op.type == "BatchMatMulV2"
     assert tf.matmul(ints(2, 3), ints(3, 4), name="product").name == "product:0"
-    assert tf.matmul(ints(2, 3), ints(3, 4)).name == "MatMul_1:0"
+    assert tf.matmul(ints(2, 3), ints(3, 4)).name == "MatMul_2:0"
 
 
 @pytest.mark.parametrize("batch", [(), (2,)])
