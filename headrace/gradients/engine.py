@@ -85,7 +85,7 @@ def gradients(
     """
     ys = [convert_to_tensor(y, name="y") for y in _as_list(ys)]
     xs = [_differentiable(x) for x in _as_list(xs)]
-    stops = [_differentiable(x) for x in _as_list(stop_gradients)]
+    stops = [_differentiable(x) for x in _as_list([] if stop_gradients is None else stop_gradients)]
     given = [None] * len(ys) if grad_ys is None else _as_list(grad_ys)
     if len(given) != len(ys):
         raise ValueError(f"there are {len(ys)} ys and {len(given)} grad_ys; give one, or None, for each y")
@@ -103,8 +103,6 @@ def gradients(
 
 
 def _as_list(values: Any) -> list[Any]:
-    if values is None:
-        return []
     return list(values) if isinstance(values, list | tuple) else [values]
 
 
@@ -232,7 +230,7 @@ def _between(
         if op not in inputs:
             inputs[op] = [] if op in stop_ops else op.inputs
             stack.extend(tensor.op for tensor in inputs[op])
-    reached = set(xs)
+    reached = {x for x in xs if is_trainable(x)}
     path: list[tuple[Operation, list[Tensor]]] = []
     for op in sorted(inputs, key=lambda op: op._id):
         if any(tensor in reached for tensor in inputs[op]):

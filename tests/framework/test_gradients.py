@@ -53,6 +53,8 @@ def test_checks_of_arguments():
     with pytest.raises(ValueError, match="aggregation_method"):
         tf.gradients(y, x, aggregation_method=77)
     assert tf.gradients(y, []) == []
+    with pytest.raises(ValueError):
+        tf.gradients(None, x)
 
 
 def test_unconnected():
@@ -67,6 +69,9 @@ def test_unconnected():
     # Not through integers, nor what has no slope.
     assert tf.gradients(tf.cast(tf.cast(x, tf.int32), tf.float32), x) == [None]
     assert tf.gradients(tf.cast(tf.argmax(x), tf.float32), x) == [None]
+    n = tf.constant(3)
+    assert tf.gradients(n * n, n) == [None]
+    assert evaluate(tf.gradients(n * n, n, unconnected_gradients="zero")) == [0]
 
 
 def test_variables():

@@ -19,7 +19,7 @@ def holds(op, feeds=None):
 
 
 def fails(op, feeds=None, match=""):
-    with tf.Session() as session, pytest.raises(errors.InvalidArgumentError, match=match):
+    with tf.Session() as session, pytest.raises(errors.InvalidArgumentError, match=match or None):
         session.run(op, feeds)
 
 
