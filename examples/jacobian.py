@@ -48,12 +48,14 @@ def save_picture(path, surface, position, jacobian):
     directions = jacobian / np.linalg.norm(jacobian, axis=0)
     s, t = np.meshgrid([-0.9, 0.9], [-0.9, 0.9])
     plane = position + s[..., None] * directions[:, 0] + t[..., None] * directions[:, 1]
-    axes.plot_surface(*np.moveaxis(plane, -1, 0), alpha=0.6, color="tab:orange")
+    axes.plot_surface(*np.moveaxis(plane, -1, 0), alpha=0.7, color="tab:orange", edgecolor="saddlebrown")
     for column, name in zip(jacobian.T, ("∂f/∂u", "∂f/∂v")):
         axes.quiver(*position, *column, color="black", arrow_length_ratio=0.12)
         axes.text(*(position + 1.1 * column), name)
     axes.scatter(*position, color="tab:red", s=40, depthshade=False)
-    axes.set_box_aspect((1, 1, 0.5))
+    axes.set(xlim=(-2.9, 2.9), ylim=(-2.9, 2.9), zlim=(-1.2, 1.2), xlabel="x", ylabel="y", zlabel="z")
+    axes.set_box_aspect((2.9, 2.9, 1.2), zoom=1.15)
+    axes.view_init(elev=38, azim=-62)
     axes.set_title("The columns of the Jacobian span the tangent plane")
     figure.savefig(path, dpi=100)
 

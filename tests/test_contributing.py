@@ -32,7 +32,7 @@ def includes(path):
 def imports(path):
     """The imports at the head of a Python file."""
     text = (ROOT / path).read_text()
-    return "".join(re.findall(r"^(?:from|import) [^(\n]*(?:\([^)]*\))?\n", text, re.M))
+    return "".join(re.findall(r"^(?:from (?!__future__)|import )[^(\n]*(?:\([^)]*\))?\n", text, re.M))
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
