@@ -1,6 +1,14 @@
 """Training: optimizers, learning rates, moving averages and the global step."""
 
+from headrace.framework import protos
 from headrace.train.global_step import *
 from headrace.train.learning_rate import *
 from headrace.train.moving_averages import ExponentialMovingAverage as ExponentialMovingAverage
 from headrace.train.optimizers import *
+
+# Messages: records of training data.
+__getattr__ = protos.lazily(
+    "headrace.train",
+    *("BytesList", "Example", "Feature", "FeatureList", "FeatureLists", "Features", "FloatList"),
+    *("Int64List", "SequenceExample"),
+)

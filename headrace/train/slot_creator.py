@@ -68,4 +68,19 @@ def _make(primary: Variable | Tensor, name: str, colocate: bool, **options: Any)
         scope.set_regularizer(None)
         if colocate:
             stack.enter_context(colocate_with(primary.op))
-        return scopes.get_variable("", trainable=False, **options)
+        slot = scopes.get_variable("", trainable=False, **options)
+    _describe_slice(slot, primary)
+    return slot
+
+
+def _describe_slice(slot: Variable, primary: Variable | Tensor) -> None:
+    """The slot of a part of a partitioned variable is a part too, in checkpoints."""
+    part = primary._get_save_slice_info() if isinstance(primary, Variable) else None
+    if part is None:
+        return
+    own_name = slot.op.name.removeprefix(primary.op.name + "/")
+    slot._set_save_slice_info(
+        Variable.SaveSliceInfo(
+            f"{part.full_name}/{own_name}", part.full_shape, part.var_offset, part.var_shape
+        )
+    )

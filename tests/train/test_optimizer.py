@@ -235,3 +235,16 @@ def test_slots_of_a_subclass_have_its_name():
     optimizer.minimize(tf.reduce_sum(w))
     assert optimizer.get_slot_names() == ["sum"]
     assert optimizer.get_slot(w, "sum").name == "w/SignDescent:0"
+
+
+def test_slots_of_partitioned_variables_are_parts_too():
+    parts = tf.get_variable(
+        "table", [4, 2], initializer=tf.ones_initializer(), partitioner=tf.fixed_size_partitioner(2)
+    )
+    adam = tf.train.AdamOptimizer(0.1)
+    op = adam.minimize(tf.reduce_sum(tf.convert_to_tensor(parts)))
+    _, second = tf.trainable_variables()
+    info = adam.get_slot(second, "m")._get_save_slice_info()
+    assert (info.full_name, info.full_shape, info.var_offset) == ("table/Adam", [4, 2], [2, 0])
+    assert adam.get_slot(second, "m").name == "table/part_1/Adam:0"
+    np.testing.assert_allclose(run_steps(op, 1, tf.convert_to_tensor(parts)), np.full([4, 2], 0.9), rtol=1e-5)
