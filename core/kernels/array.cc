@@ -21,6 +21,12 @@ std::int64_t product(std::span<const std::int64_t> dims) {
   return std::accumulate(dims.begin(), dims.end(), std::int64_t(1), std::multiplies<>());
 }
 
+std::string join_ints(const Ints& values) {
+  std::string text;
+  for (std::int64_t value : values) text += (text.empty() ? "" : ", ") + std::to_string(value);
+  return text;
+}
+
 // ---- values from outside, and values that are passed on
 
 std::unique_ptr<Kernel> prepare_const(PrepareContext& c) {
@@ -145,6 +151,38 @@ std::unique_ptr<Kernel> prepare_invert_permutation(PrepareContext& c) {
       inverse[std::size_t(at)] = std::int64_t(i);
     }
     return {inverse};
+  });
+}
+
+// ---- other shapes
+
+std::unique_ptr<Kernel> prepare_squeeze(PrepareContext& c) {
+  c.alias(0, 0);
+  return nothing_to_run();
+}
+
+std::unique_ptr<Kernel> prepare_reshape(PrepareContext& c) {
+  c.alias(0, 0);
+  if (c.constant(1)) return nothing_to_run();
+  // The number of elements alone can tell the shape; what was asked for must agree.
+  return kernel(
+      [asked = FromInts<bool>(c, {1}, [from = c.input_shape(0), to = c.output_shape(0)](auto& values) {
+         bool same = std::int64_t(values[0].size()) == to.rank();
+         for (int i = 0; same && i < to.rank(); ++i) {
+           const std::int64_t size = values[0][std::size_t(i)];
+           same = size == -1 || size == to[i];
+         }
+         const auto open = std::count(values[0].begin(), values[0].end(), -1);
+         require(same && open <= 1, "an array of shape ", from, " has ", from.size(),
+                 " elements, and does not fit the new shape (", join_ints(values[0]), ")");
+         return true;
+       })](RunContext& r) { asked.with(r, [](bool) {}); });
+}
+
+std::unique_ptr<Kernel> prepare_bitcast(PrepareContext& c) {
+  const std::size_t bytes = std::size_t(c.output_shape(0).size()) * size_of(c.output_dtype(0));
+  return kernel([bytes](RunContext& r) {
+    if (bytes) std::memcpy(r.output<void>(0), r.input<void>(0), bytes);
   });
 }
 
@@ -621,12 +659,10 @@ HEADRACE_KERNELS(array) {
   add_kernel("ConcatOffset", prepare_concat_offset);
   add_kernel("InvertPermutation", prepare_invert_permutation);
 
-  for (const char* name : {"Reshape", "ExpandDims", "Squeeze", "Bitcast"}) {
-    add_kernel(name, [](PrepareContext& c) {
-      c.alias(0, 0);
-      return nothing_to_run();
-    });
-  }
+  add_kernel("Reshape", prepare_reshape);
+  add_kernel("ExpandDims", prepare_squeeze);
+  add_kernel("Squeeze", prepare_squeeze);
+  add_kernel("Bitcast", prepare_bitcast);
   add_kernel("Transpose", prepare_transpose<false>);
   add_kernel("ConjugateTranspose", prepare_transpose<true>);
 

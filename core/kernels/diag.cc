@@ -3,6 +3,7 @@
 #include <array>
 #include <numeric>
 
+#include "core/base/diagonals.h"
 #include "core/base/parallel.h"
 #include "core/kernels/strided_copy.h"
 #include "core/registry/kernel.h"
@@ -95,6 +96,86 @@ std::unique_ptr<Kernel> prepare_matrix_band_part(PrepareContext& c) {
   });
 }
 
+// ---- with any diagonal, or several at once
+
+// Calls f(place in the diagonals, place in the matrix, or -1 where a shorter diagonal has ended) for one
+// matrix.
+template <class F>
+void for_each_place(const DiagonalBand& band, std::int64_t length, const Matrices& m, F f) {
+  for (std::int64_t line = 0; line < band.count(); ++line) {
+    const std::int64_t d = band.high - line;
+    const std::int64_t row = std::max<std::int64_t>(-d, 0), column = std::max<std::int64_t>(d, 0);
+    for (std::int64_t i = 0; i < length; ++i) {
+      const bool inside = row + i < m.rows && column + i < m.columns;
+      f(line * length + i, inside ? (row + i) * m.columns + column + i : -1);
+    }
+  }
+}
+
+FromInts<DiagonalBand> band_of(PrepareContext& c, int k) {
+  return {c, {k}, [](auto& values) { return DiagonalBand(values[0]); }};
+}
+
+// Diagonals that do not have the size that the matrices' shape promises would be read beyond their end.
+void check_size(const DiagonalBand& band, std::int64_t length, const Matrices& m, std::int64_t size) {
+  require(m.batch * band.count() * length == size, "there are ", size, " elements of diagonals, where ",
+          m.batch * band.count() * length, " are expected");
+}
+
+std::unique_ptr<Kernel> set_diagonals(PrepareContext& c, bool onto_padding) {
+  const DType dtype = c.output_dtype(0);
+  const Matrices m(c.output_shape(0));
+  const int diagonal = onto_padding ? 0 : 1;
+  const OutputMemory output(c, 0);
+  if (!onto_padding && is_plain(dtype)) c.in_place(0, 0);
+  const auto bands = band_of(c, onto_padding ? 1 : 2);
+  const std::int64_t n = m.batch * m.rows * m.columns, size = c.input_shape(diagonal).size();
+  const std::array<std::int64_t, 1> all{n}, unit{1};
+  return kernel([=, whole = StridedCopy(dtype, all, unit, unit)](RunContext& r) {
+    void* memory = output(r);
+    if (onto_padding) {
+      set_all(dtype, memory, r.input<void>(4), n);
+    } else if (memory != r.input<void>(0)) {
+      whole.run(r.input<void>(0), memory);
+    }
+    bands.with(r, [&](const DiagonalBand& band) {
+      const std::int64_t length = band.length(m.rows, m.columns);
+      check_size(band, length, m, size);
+      visit_element(dtype, [&]<class T>(std::type_identity<T>) {
+        for (std::int64_t b = 0; b < m.batch; ++b) {
+          const T* from = r.input<T>(diagonal) + b * band.count() * length;
+          T* to = static_cast<T*>(memory) + b * m.rows * m.columns;
+          for_each_place(band, length, m, [&](std::int64_t i, std::int64_t at) {
+            if (at >= 0) to[at] = from[i];
+          });
+        }
+      });
+    });
+  });
+}
+
+std::unique_ptr<Kernel> prepare_matrix_diag_part_v2(PrepareContext& c) {
+  const DType dtype = c.output_dtype(0);
+  const Matrices m(c.input_shape(0));
+  return kernel([dtype, m, bands = band_of(c, 1), size = c.output_shape(0).size(),
+                 output = OutputMemory(c, 0)](RunContext& r) {
+    void* memory = output(r);
+    bands.with(r, [&](const DiagonalBand& band) {
+      const std::int64_t length = band.length(m.rows, m.columns);
+      check_size(band, length, m, size);
+      visit_element(dtype, [&]<class T>(std::type_identity<T>) {
+        const T& padding = *r.input<T>(2);
+        for (std::int64_t b = 0; b < m.batch; ++b) {
+          const T* from = r.input<T>(0) + b * m.rows * m.columns;
+          T* to = static_cast<T*>(memory) + b * band.count() * length;
+          for_each_place(band, length, m,
+                         [&](std::int64_t i, std::int64_t at) { to[i] = at >= 0 ? from[at] : padding; });
+        }
+      });
+    });
+  });
+}
+
 }  // namespace
 
 HEADRACE_KERNELS(diag) {
@@ -104,6 +185,9 @@ HEADRACE_KERNELS(diag) {
   add_kernel("MatrixDiagPart", [](PrepareContext& c) { return diag_part(c, Matrices(c.input_shape(0))); });
   add_kernel("MatrixSetDiag", prepare_matrix_set_diag);
   add_kernel("MatrixBandPart", prepare_matrix_band_part);
+  add_kernel("MatrixDiagV2", [](PrepareContext& c) { return set_diagonals(c, true); });
+  add_kernel("MatrixDiagPartV2", prepare_matrix_diag_part_v2);
+  add_kernel("MatrixSetDiagV2", [](PrepareContext& c) { return set_diagonals(c, false); });
 }
 
 }  // namespace headrace
