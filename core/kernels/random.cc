@@ -15,6 +15,7 @@
 
 #include "core/base/parallel.h"
 #include "core/kernels/philox.h"
+#include "core/kernels/vector/vector.h"
 #include "core/registry/kernel.h"
 
 namespace headrace {
@@ -22,8 +23,9 @@ namespace {
 
 constexpr int kReserved = 256;  // blocks that an output of a stateful operation uses up
 constexpr double kTwoPi = 6.283185307179586;
-constexpr double kSmallest = 1e-7;  // in place of 0 where a logarithm follows
-constexpr double kTruncateAt = 2;   // standard deviations
+constexpr double kSmallest = 1e-7;                 // in place of 0 where a logarithm follows
+constexpr int kBlocks = 64, kWords = 4 * kBlocks;  // that are drawn at once
+constexpr double kTruncateAt = 2;                  // standard deviations
 
 // The stream of a stateful node: how far a session has read it.
 class Stream final : public Resource {
@@ -129,6 +131,13 @@ struct Uniform {
   }
 };
 
+template <>
+struct Uniform<float> {
+  void operator()(const std::uint32_t* words, float* y, int count) const {
+    vector::tables().random.uniform(count, words, y);
+  }
+};
+
 template <class T>
 struct UniformInt {
   T low;
@@ -146,61 +155,95 @@ struct UniformInt {
 template <class T>
 struct Normal {
   void operator()(const std::uint32_t* words, T* y, int count) const {
-    using C = Compute<T>;
-    constexpr int w = words_of<T>;
-    for (int i = 0; i < count; i += 2) {
-      C pair[2];
-      box_muller(uniform<C>(words + i * w), uniform<C>(words + (i + 1) * w), pair);
-      y[i] = T(pair[0]);
-      y[i + 1] = T(pair[1]);
+    if constexpr (sizeof(T) == 8) {
+      for (int i = 0; i < count; i += 2) {
+        box_muller(uniform<T>(words + 2 * i), uniform<T>(words + 2 * i + 2), y + i);
+      }
+    } else {
+      float numbers[kWords];
+      float* to = std::is_same_v<T, float> ? reinterpret_cast<float*>(y) : numbers;
+      vector::tables().random.normal(count, words, to);
+      if (!std::is_same_v<T, float>) std::transform(to, to + count, y, [](float x) { return T(x); });
     }
   }
 };
 
+// The words of `blocks` blocks, `stride` apart.
+void draw(Philox from, std::uint64_t stride, int blocks, std::uint32_t* words) {
+  const std::uint64_t last = from.low() + stride * std::uint64_t(blocks);
+  if (last >= from.low()) {
+    return vector::tables().random.philox(from.key(), from.low(), from.high(), stride, blocks, words);
+  }
+  for (int i = 0; i < blocks; ++i) {
+    const Philox::Block block = from.at(std::uint64_t(i) * stride)();
+    std::copy(block.begin(), block.end(), words + 4 * i);
+  }
+}
+
 // Fills y with numbers that each take a fixed number of words.
 template <class T, class Distribution>
 void fill(Philox start, T* y, std::int64_t n, double cost, const Distribution& distribution) {
-  constexpr int kBlocks = 64, kWords = 4 * kBlocks, kCount = kWords / words_of<T>;
+  constexpr int kCount = kWords / words_of<T>;
   const std::int64_t pieces = (n + kCount - 1) / kCount;
   parallel_for(pieces, cost * kCount, [&](std::int64_t begin, std::int64_t end) {
     alignas(64) std::uint32_t words[kWords];
-    Philox philox = start.at(std::uint64_t(begin) * kBlocks);
     for (std::int64_t piece = begin; piece < end; ++piece) {
-      for (int i = 0; i < kBlocks; ++i) {
-        const Philox::Block block = philox();
-        std::copy(block.begin(), block.end(), words + 4 * i);
-      }
       T* to = y + piece * kCount;
-      const std::int64_t left = n - piece * kCount;
-      if (left >= kCount) {
-        distribution(words, to, kCount);
+      const auto count = int(std::min<std::int64_t>(n - piece * kCount, kCount));
+      const int blocks = (count * words_of<T> + 3) / 4;
+      draw(start.at(std::uint64_t(piece) * kBlocks), 1, blocks, words);
+      if (count % 2 == 0) {
+        distribution(words, to, count);
       } else {
-        T last[kCount];
-        distribution(words, last, kCount);
-        std::copy(last, last + left, to);
+        alignas(64) T last[kCount];
+        distribution(words, last, count + 1);
+        std::copy(last, last + count, to);
       }
     }
   });
 }
 
-// Fills y with numbers of the standard normal distribution that are within kTruncateAt, in groups that each
-// have a stretch of the stream.
+// Takes numbers of one group from a stretch of the stream until they are all within kTruncateAt.
+template <class T>
+void draw_truncated(Philox from, T* y, std::int64_t n) {
+  using C = Compute<T>;
+  constexpr int w = words_of<T>;
+  PhiloxWords words(from);
+  for (std::int64_t i = 0; i < n;) {
+    std::uint32_t bits[2 * w];
+    for (std::uint32_t& word : bits) word = words();
+    C pair[2];
+    box_muller(uniform<C>(bits), uniform<C>(bits + w), pair);
+    for (const C x : pair) {
+      if (std::abs(x) < C(kTruncateAt) && i < n) y[i++] = T(x);
+    }
+  }
+}
+
+// Fills y with numbers of the standard normal distribution that are within kTruncateAt. Groups of numbers,
+// one block's worth, each have a stretch of the stream; most take nothing but its first block.
 template <class T>
 void fill_truncated(Philox start, T* y, std::int64_t n) {
-  using C = Compute<T>;
-  constexpr int kGroup = 4 / words_of<T>, w = words_of<T>;
-  const std::int64_t groups = (n + kGroup - 1) / kGroup;
-  parallel_for(groups, 60, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t group = begin; group < end; ++group) {
-      PhiloxWords words(start.at(std::uint64_t(group) * (kGroup * kReserved / 4)));
-      const std::int64_t first = group * kGroup, last = std::min<std::int64_t>(first + kGroup, n);
-      for (std::int64_t i = first; i < last;) {
-        std::uint32_t bits[2 * w];
-        for (std::uint32_t& word : bits) word = words();
-        C pair[2];
-        box_muller(uniform<C>(bits), uniform<C>(bits + w), pair);
-        for (const C x : pair) {
-          if (std::abs(x) < C(kTruncateAt) && i < last) y[i++] = T(x);
+  constexpr int kGroup = 4 / words_of<T>, kStretch = kGroup * kReserved / 4;
+  const std::int64_t groups = (n + kGroup - 1) / kGroup, pieces = (groups + kBlocks - 1) / kBlocks;
+  parallel_for(pieces, 4.0 * kWords, [&](std::int64_t begin, std::int64_t end) {
+    alignas(64) std::uint32_t words[kWords];
+    alignas(64) T numbers[kBlocks * kGroup];
+    for (std::int64_t piece = begin; piece < end; ++piece) {
+      const std::int64_t first = piece * kBlocks;
+      const auto count = int(std::min<std::int64_t>(groups - first, kBlocks));
+      draw(start.at(std::uint64_t(first) * kStretch), kStretch, count, words);
+      Normal<T>()(words, numbers, count * kGroup);
+      for (int g = 0; g < count; ++g) {
+        const T* found = numbers + g * kGroup;
+        const std::int64_t at = (first + g) * kGroup;
+        const std::int64_t size = std::min<std::int64_t>(kGroup, n - at);
+        const bool inside = std::all_of(
+            found, found + kGroup, [](T x) { return std::abs(Compute<T>(x)) < Compute<T>(kTruncateAt); });
+        if (inside) {
+          std::copy(found, found + size, y + at);
+        } else {
+          draw_truncated(start.at(std::uint64_t(first + g) * kStretch), y + at, size);
         }
       }
     }

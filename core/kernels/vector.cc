@@ -43,7 +43,8 @@ Tables choose() {
             ISA::float_of_half,                                                                 \
             ISA::half_of_float,                                                                 \
             ISA::float_of_bfloat16,                                                             \
-            ISA::bfloat16_of_float};                                                            \
+            ISA::bfloat16_of_float,                                                             \
+            ISA::random()};                                                                     \
   }
   HEADRACE_FOR_EACH_ISA(TAKE)
 #undef TAKE

@@ -11,4 +11,5 @@
   void half_of_float(std::int64_t, const void*, void*);     \
   void float_of_bfloat16(std::int64_t, const void*, void*); \
   void bfloat16_of_float(std::int64_t, const void*, void*); \
+  vector::Random random();                                  \
   }

@@ -48,6 +48,16 @@ struct Table {
   const T* end() const { return entries + size; }
 };
 
+struct Random {
+  // The 4 * blocks words of a Philox stream (core/kernels/philox.h), every `stride` blocks from the counter
+  // (low, high) on; the low half must not overflow.
+  void (*philox)(std::uint64_t key, std::uint64_t low, std::uint64_t high, std::uint64_t stride,
+                 std::int64_t blocks, std::uint32_t* words);
+  // Uniform and normal numbers, one for each word; n must be even.
+  void (*uniform)(std::int64_t n, const std::uint32_t* words, float* y);
+  void (*normal)(std::int64_t n, const std::uint32_t* words, float* y);
+};
+
 struct Tables {
   const char* isa;
   Table<Entry<Unary>> unary;
@@ -55,6 +65,7 @@ struct Tables {
   Table<Entry<Ternary>> ternary;
   Table<Reduction> reductions;
   Unary float_of_half, half_of_float, float_of_bfloat16, bfloat16_of_float;
+  Random random;
 };
 
 // Those of the machine, or of the lesser instruction set that HEADRACE_ISA names (baseline, avx2, avx512).
