@@ -268,9 +268,8 @@ DType of_width(DType dtype) {
   }
 }
 
-std::unique_ptr<Kernel> make(PrepareContext& c, const char* op, std::span<const double> parameters,
-                             const Shape* first) {
-  const auto inputs = c.inputs();
+std::unique_ptr<Kernel> make(PrepareContext& c, const char* op, std::span<const ValueType> inputs,
+                             std::span<const double> parameters, const Shape* first) {
   const auto& output = c.outputs()[0];
   const DType dtype = inputs.back().dtype;
   const std::size_t count = inputs.size() + parameters.size();
@@ -328,14 +327,17 @@ std::unique_ptr<Kernel> make(PrepareContext& c, const char* op, std::span<const 
 }  // namespace
 
 std::unique_ptr<Kernel> elementwise(PrepareContext& c) {
-  return make(c, c.node().op().name().c_str(), {}, nullptr);
+  return elementwise(c, c.node().op().name().c_str());
 }
 std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op,
                                     std::initializer_list<double> parameters) {
-  return make(c, op, {parameters.begin(), parameters.size()}, nullptr);
+  return make(c, op, c.inputs(), {parameters.begin(), parameters.size()}, nullptr);
+}
+std::unique_ptr<Kernel> elementwise_of_first(PrepareContext& c, const char* op) {
+  return make(c, op, c.inputs().first(1), {}, nullptr);
 }
 std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, const Shape& first) {
-  return make(c, op, {}, &first);
+  return make(c, op, c.inputs(), {}, &first);
 }
 
 }  // namespace headrace

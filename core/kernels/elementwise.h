@@ -19,6 +19,8 @@ namespace headrace {
 std::unique_ptr<Kernel> elementwise(PrepareContext& c);
 std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op,
                                     std::initializer_list<double> parameters = {});
+// The same for a function of the first input alone: Pow with a constant exponent 2 is Square.
+std::unique_ptr<Kernel> elementwise_of_first(PrepareContext& c, const char* op);
 // The same with input 0 seen under another shape of its size, for broadcasting.
 std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, const Shape& first);
 

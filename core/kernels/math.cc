@@ -104,60 +104,67 @@ std::unique_ptr<Kernel> prepare_select(PrepareContext& c) {
   return elementwise(c, "Select", column);
 }
 
-// ---- sums of many tensors
+// ---- powers
 
-template <class T>
-void add_block(std::int64_t n, const T* const* x, std::size_t inputs, T* out) {
-  using Sum = Compute<T>;
-  constexpr std::int64_t kBlock = 512;
-  Sum sums[kBlock];
-  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
-    const std::int64_t count = std::min(kBlock, n - begin);
-    for (std::int64_t i = 0; i < count; ++i) sums[i] = Sum(x[0][begin + i]);
-    for (std::size_t k = 1; k < inputs; ++k) {
-      const T* next = x[k] + begin;
-      for (std::int64_t i = 0; i < count; ++i) sums[i] = Sum(sums[i] + Sum(next[i]));
-    }
-    for (std::int64_t i = 0; i < count; ++i) out[begin + i] = T(sums[i]);
+// Constant exponents that are cheap.
+std::unique_ptr<Kernel> prepare_pow(PrepareContext& c) {
+  const Tensor* exponent = c.constant(1);
+  if (exponent && exponent->size() == 1 && c.inputs()[0].shape == c.outputs()[0].shape) {
+    double value = 0;
+    visit(RealTypes{}, exponent->dtype(),
+          [&]<class T>(std::type_identity<T>) { value = double(*exponent->data<T>()); });
+    if (value == 2) return elementwise_of_first(c, "Square");
+    if (value == -1 && is_floating(exponent->dtype())) return elementwise_of_first(c, "Reciprocal");
   }
+  return elementwise(c);
 }
 
+// ---- sums of many tensors
+
 std::unique_ptr<Kernel> prepare_add_n(PrepareContext& c) {
-  const std::size_t inputs = c.inputs().size();
+  const int inputs = int(c.inputs().size());
+  const DType dtype = c.outputs()[0].dtype;
   const std::int64_t n = c.outputs()[0].shape.size();
   if (inputs == 1) {
     c.alias(0, 0);
     return nothing_to_run();
   }
-  std::unique_ptr<Kernel> made;
-  visit(NumericTypes{}, c.outputs()[0].dtype, [&]<class T>(std::type_identity<T>) {
-    for (std::size_t k = 0; k < inputs; ++k) c.in_place(0, int(k));
-    const double cost = 0.04 * double(sizeof(T) * (inputs + 1));
-    made = kernel([n, inputs, cost](RunContext& r) {
-      T* out = r.output<T>(0);
-      parallel_for(n, cost, [&](std::int64_t begin, std::int64_t end) {
-        // A few at a time, so that no list of pointers has to be allocated; a block is written after it was
-        // read.
-        constexpr std::size_t kAtOnce = 16;
-        const T* x[kAtOnce];
-        if (inputs <= kAtOnce) {
-          for (std::size_t k = 0; k < inputs; ++k) x[k] = r.input<T>(int(k)) + begin;
-          return add_block(end - begin, x, inputs, out + begin);
-        }
-        for (std::int64_t at = begin; at < end; at += 512) {
-          const std::int64_t count = std::min<std::int64_t>(512, end - at);
-          alignas(64) Compute<T> sums[512];
-          for (std::int64_t i = 0; i < count; ++i) sums[i] = Compute<T>(r.input<T>(0)[at + i]);
-          for (std::size_t k = 1; k < inputs; ++k) {
-            const T* next = r.input<T>(int(k)) + at;
-            for (std::int64_t i = 0; i < count; ++i) sums[i] = Compute<T>(sums[i] + Compute<T>(next[i]));
+  const bool half = dtype == DType::float16, converts = half || dtype == DType::bfloat16;
+  const auto* add = vector::find_binary("AddV2", converts ? DType::float32 : dtype);
+  if (!add) return nullptr;
+  for (int k = 0; k < inputs; ++k) c.in_place(0, k);
+  const auto& tables = vector::tables();
+  const auto to_float = half ? tables.float_of_half : tables.float_of_bfloat16;
+  const auto from_float = half ? tables.half_of_float : tables.bfloat16_of_float;
+  const std::size_t width = size_of(dtype);
+  const auto run = add->run;
+  return kernel([=](RunContext& r) {
+    auto* out = r.output<std::byte>(0);
+    parallel_for(n, 0.04 * double(width) * (inputs + 1), [&](std::int64_t begin, std::int64_t end) {
+      // A block of the output is written last, so that it may be the memory of any input.
+      constexpr std::int64_t kBlock = 1024;
+      alignas(64) std::byte sums[std::size_t(kBlock) * 16], next[std::size_t(kBlock) * sizeof(float)];
+      for (std::int64_t at = begin; at < end; at += kBlock) {
+        const std::int64_t count = std::min(kBlock, end - at);
+        const auto block = [&](int k) { return r.input<std::byte>(k) + std::size_t(at) * width; };
+        if (converts) {
+          to_float(count, block(0), sums);
+          for (int k = 1; k < inputs; ++k) {
+            to_float(count, block(k), next);
+            run(count, sums, next, sums);
           }
-          for (std::int64_t i = 0; i < count; ++i) out[at + i] = T(sums[i]);
+          from_float(count, sums, out + std::size_t(at) * width);
+          continue;
         }
-      });
+        const void* sum = block(0);
+        for (int k = 1; k < inputs; ++k) {
+          void* to = k + 1 < inputs ? static_cast<void*>(sums) : out + std::size_t(at) * width;
+          run(count, sum, block(k), to);
+          sum = sums;
+        }
+      }
     });
   });
-  return made;
 }
 
 // ---- comparison within a tolerance
@@ -329,6 +336,7 @@ HEADRACE_KERNELS(math) {
     add_kernel(name, [](PrepareContext& c) { return elementwise(c); });
   }
   add_kernel("Add", prepare_add);
+  add_kernel("Pow", prepare_pow);
   add_kernel("Equal", prepare_equal<true>);
   add_kernel("NotEqual", prepare_equal<false>);
   add_kernel("Select", prepare_select);

@@ -242,6 +242,35 @@ bool beats(T a, T b, bool largest) {
   }
 }
 
+// Where the first of the extreme elements of a long row is: the extreme by a vector loop, then the place.
+template <class T>
+std::int64_t first_extreme(const vector::Reduction& extreme, const T* row, std::int64_t count) {
+  T best;
+  extreme.row(count, row, &best);
+  constexpr std::int64_t kBlock = 64;
+  std::int64_t begin = 0;
+  for (; begin + kBlock <= count; begin += kBlock) {
+    int found = 0;
+    for (std::int64_t i = 0; i < kBlock; ++i)
+      found |= row[begin + i] == best || row[begin + i] != row[begin + i];
+    if (found) break;
+  }
+  while (!(row[begin] == best || row[begin] != row[begin])) ++begin;
+  return begin;
+}
+
+template <class T>
+std::int64_t first_extreme_of_few(const T* row, std::int64_t count, bool largest) {
+  std::int64_t at = 0;
+  T best = row[0];
+  for (std::int64_t i = 1; i < count; ++i) {
+    const bool better = beats(row[i], best, largest);
+    best = better ? row[i] : best;
+    at = better ? i : at;
+  }
+  return at;
+}
+
 template <bool Largest>
 std::unique_ptr<Kernel> prepare_arg(PrepareContext& c) {
   const Shape& shape = c.inputs()[0].shape;
@@ -253,6 +282,30 @@ std::unique_ptr<Kernel> prepare_arg(PrepareContext& c) {
   std::unique_ptr<Kernel> made;
   visit(PlainTypes{}, c.inputs()[0].dtype, [&]<class T>(std::type_identity<T>) {
     visit(IndexTypes{}, c.outputs()[0].dtype, [&]<class Index>(std::type_identity<Index>) {
+      if (inner == 1) {
+        constexpr bool kHasLoop =
+            std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_integral_v<T>;
+        const auto* extreme =
+            kHasLoop ? vector::find_reduction(Largest ? "max" : "min", dtype_v<T>) : nullptr;
+        made = kernel([=](RunContext& r) {
+          const T* x = r.input<T>(0);
+          Index* out = r.output<Index>(0);
+          parallel_for(outer, double(count) * (count < 32 ? 2 : 0.1) + 5,
+                       [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t o = begin; o < end; ++o) {
+                           const T* row = x + o * count;
+                           if constexpr (kHasLoop) {
+                             if (extreme && count >= 32) {
+                               out[o] = Index(first_extreme(*extreme, row, count));
+                               continue;
+                             }
+                           }
+                           out[o] = Index(first_extreme_of_few(row, count, Largest));
+                         }
+                       });
+        });
+        return;
+      }
       made = kernel([=](RunContext& r) {
         const T* x = r.input<T>(0);
         Index* out = r.output<Index>(0);

@@ -62,24 +62,24 @@ struct Prod {
     return x;
   }
 };
-struct Max {
+struct Max {  // of integers
   template <class T>
   static constexpr T start = Limits<T>::lowest;
   template <class T>
   INLINE static T of(T a, T b) {
-    return b > a || b != b ? b : a;
+    return b > a ? b : a;
   }
   template <class T>
   INLINE static T take(T x) {
     return x;
   }
 };
-struct Min {
+struct Min {  // of integers
   template <class T>
   static constexpr T start = Limits<T>::highest;
   template <class T>
   INLINE static T of(T a, T b) {
-    return b < a || b != b ? b : a;
+    return b < a ? b : a;
   }
   template <class T>
   INLINE static T take(T x) {
@@ -108,6 +108,17 @@ template <class T, class F>
 void row_loop(std::int64_t n, const void* x, void* out) {
   const T* a = static_cast<const T*>(x);
   constexpr int kLanes = 256 / sizeof(T), kFew = 8;
+  if (n < 2 * kFew) {
+    T even = F::template start<T>, odd = even;
+    std::int64_t i = 0;
+    for (; i + 2 <= n; i += 2) {
+      even = F::of(even, F::take(a[i]));
+      odd = F::of(odd, F::take(a[i + 1]));
+    }
+    if (i < n) even = F::of(even, F::take(a[i]));
+    *static_cast<T*>(out) = F::of(even, odd);
+    return;
+  }
   T few[kFew];  // what kLanes leave over, and short rows
   for (int j = 0; j < kFew; ++j) few[j] = F::template start<T>;
   std::int64_t i = 0;
@@ -156,8 +167,75 @@ void columns_loop(std::int64_t rows, std::int64_t width, std::int64_t stride, co
   }
 }
 
+// Extremes of floats, NaN if any is: NaN loses every comparison, so that it is noted beside, which keeps both
+// loops free of branches.
+template <class T>
+struct Flag {
+  using type = std::int32_t;
+};
+template <>
+struct Flag<double> {
+  using type = std::int64_t;
+};
+
+template <class T, bool Largest>
+INLINE void take_extremes(std::int64_t count, const T* x, T* best, typename Flag<T>::type* nan) {
+  using Int = typename Flag<T>::type;
+#pragma GCC ivdep
+  for (std::int64_t j = 0; j < count; ++j) {
+    const bool better = Largest ? x[j] > best[j] : x[j] < best[j];
+    best[j] = better ? x[j] : best[j];
+    nan[j] |= x[j] != x[j] ? Int(-1) : Int(0);
+  }
+}
+
+template <class T, bool Largest>
+void extreme_row(std::int64_t n, const void* x, void* out) {
+  const T* a = static_cast<const T*>(x);
+  constexpr int kLanes = 256 / sizeof(T);
+  constexpr T kStart = Largest ? Limits<T>::lowest : Limits<T>::highest;
+  T result = kStart;
+  bool any_nan = false;
+  std::int64_t i = 0;
+  if (n >= kLanes) {
+    T best[kLanes];
+    typename Flag<T>::type nan[kLanes];
+    for (int j = 0; j < kLanes; ++j) best[j] = kStart, nan[j] = 0;
+    for (; i + kLanes <= n; i += kLanes) take_extremes<T, Largest>(kLanes, a + i, best, nan);
+    for (int j = 0; j < kLanes; ++j) {
+      result = (Largest ? best[j] > result : best[j] < result) ? best[j] : result;
+      any_nan |= nan[j] != 0;
+    }
+  }
+  for (; i < n; ++i) {
+    result = (Largest ? a[i] > result : a[i] < result) ? a[i] : result;
+    any_nan |= a[i] != a[i];
+  }
+  *static_cast<T*>(out) = any_nan ? T(kNaN) : result;
+}
+
+template <class T, bool Largest>
+void extreme_columns(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x, void* out) {
+  const T* a = static_cast<const T*>(x);
+  T* r = static_cast<T*>(out);
+  constexpr std::int64_t kTile = 4096 / sizeof(T);
+  T best[kTile];
+  typename Flag<T>::type nan[kTile];
+  for (std::int64_t begin = 0; begin < width; begin += kTile) {
+    const std::int64_t count = width - begin < kTile ? width - begin : kTile;
+    for (std::int64_t j = 0; j < count; ++j) {
+      best[j] = Largest ? Limits<T>::lowest : Limits<T>::highest;
+      nan[j] = 0;
+    }
+    for (std::int64_t i = 0; i < rows; ++i)
+      take_extremes<T, Largest>(count, a + i * stride + begin, best, nan);
+    for (std::int64_t j = 0; j < count; ++j) r[begin + j] = nan[j] ? T(kNaN) : best[j];
+  }
+}
+
 // clang-format off
 #define R(OP, DTYPE, T, F) {OP, DType::DTYPE, row_loop<T, F>, columns_loop<T, F>}
+#define EXTREME(OP, DTYPE, T, LARGEST) {OP, DType::DTYPE, extreme_row<T, LARGEST>, extreme_columns<T, LARGEST>}
 #define FLOATS(OP, F) R(OP, float32, float, F), R(OP, float64, double, F)
 #define BITS(OP, F)                                                                                           \
   R(OP, int8, std::uint8_t, F), R(OP, uint8, std::uint8_t, F), R(OP, int16, std::uint16_t, F),                \
@@ -170,7 +248,8 @@ void columns_loop(std::int64_t rows, std::int64_t width, std::int64_t stride, co
 
 constexpr vector::Reduction kReductions[] = {
     FLOATS("sum", Sum), BITS("sum", Sum), FLOATS("prod", Prod), BITS("prod", Prod),
-    FLOATS("max", Max), INTS("max", Max), FLOATS("min", Min), INTS("min", Min),
+    EXTREME("max", float32, float, true), EXTREME("max", float64, double, true), INTS("max", Max),
+    EXTREME("min", float32, float, false), EXTREME("min", float64, double, false), INTS("min", Min),
     FLOATS("sum_squares", SumSquares), BITS("sum_squares", SumSquares),
 };
 // clang-format on
