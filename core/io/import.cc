@@ -22,6 +22,8 @@ using wire::Reader;
 
 constexpr int kMaxCallDepth = 100;
 constexpr std::string_view kOutputShapes = "_output_shapes";
+// Attributes for people and tools, that change nothing of what is computed.
+constexpr std::string_view kNotes[] = {"debug_name", "metadata"};
 constexpr std::string_view kCall = "PartitionedCall";  // what an operation named like a function becomes
 
 using Attrs = std::vector<std::pair<std::string_view, Reader>>;
@@ -460,6 +462,7 @@ class Builder {
       if (name == kOutputShapes) continue;
       const AttrDef* known = op.find_attr(name);
       if (!known && !name.starts_with('_')) {
+        if (std::find(std::begin(kNotes), std::end(kNotes), name) != std::end(kNotes)) continue;
         require(shared_.defaults.is_default(message.op, name, value), "node ", quoted(message.name), " (",
                 message.op, ") has an attribute ", quoted(name),
                 " that is not known here; the graph comes from a version of the operation that does more");

@@ -77,6 +77,7 @@ def main() -> None:
 
     tf = getattr(tensorflow, "compat", tensorflow).v1
     tf.disable_eager_execution()
+    tf.enable_resource_variables()
     while True:
         request = read(requests)
         if request is None:
