@@ -148,8 +148,10 @@ class CpuExecutable::Builder {
     const int end = int(made_.instructions_.size());
     for (int position = 0; position < end; ++position) {
       const Instruction& instruction = made_.instructions_[position];
-      for (int value : instruction.outputs) touch(value, position);
-      for (int value : instruction.inputs) touch(value, position);
+      // What a waiting operation holds is nobody else's until the end: others must not wait for it.
+      const int until = instruction.blocking ? end : position;
+      for (int value : instruction.outputs) touch(value, until);
+      for (int value : instruction.inputs) touch(value, until);
     }
     for (const auto& [value, type] : made_.result_values_) made_.values_[value].last = end;
     for (int value = 0; value < int(made_.values_.size()); ++value) {
@@ -233,13 +235,17 @@ class CpuExecutable::Builder {
       return;
     }
     std::vector<std::pair<int, int>> edges = control_edges_;
-    std::vector<std::vector<int>> touched(made_.values_.size());  // instructions, in order
+    // Instructions by value, in order. Several make one: those that pass it on under another name too.
+    std::vector<std::vector<int>> touched(made_.values_.size()), makers(made_.values_.size());
     for (int position = 0; position < int(instructions.size()); ++position) {
       for (int value : instructions[position].inputs) {
-        if (!touched[value].empty()) edges.push_back({touched[value].front(), position});
+        for (int maker : makers[value]) edges.push_back({maker, position});
         touched[value].push_back(position);
       }
-      for (int value : instructions[position].outputs) touched[value].push_back(position);
+      for (int value : instructions[position].outputs) {
+        makers[value].push_back(position);
+        touched[value].push_back(position);
+      }
     }
     // Memory in order of first use; each new user waits for all that touched what lies there before.
     struct Region {
@@ -266,13 +272,14 @@ class CpuExecutable::Builder {
         }
       }
     }
-    // A released value must not be read afterwards, so its other readers come first.
+    // A value with several readers is not released early: nobody waits for another reader of it.
     for (int position = 0; position < int(instructions.size()); ++position) {
-      for (int value : instructions[position].releases) {
-        for (int user : touched[value]) {
-          if (user != position) edges.push_back({user, position});
-        }
-      }
+      std::erase_if(instructions[position].releases, [&](int value) {
+        const auto& made = makers[value];
+        return std::any_of(touched[value].begin(), touched[value].end(), [&](int user) {
+          return user != position && std::find(made.begin(), made.end(), user) == made.end();
+        });
+      });
     }
     std::sort(edges.begin(), edges.end());
     edges.erase(std::unique(edges.begin(), edges.end()), edges.end());

@@ -382,6 +382,7 @@ HEADRACE_OPS(math) {
       .out("z: T")
       .attr("T: {" NUMBERS ", string}")
       .traits(elementwise)
+      .neutral(0)
       .shape(add_shape)
       .doc("Computes x + y; joins strings.");
   op("AddV2")
@@ -389,6 +390,7 @@ HEADRACE_OPS(math) {
       .out("z: T")
       .attr("T: {" NUMBERS "}")
       .traits(elementwise, commutative)
+      .neutral(0)
       .shape(add_shape)
       .doc("Computes x + y.");
   op("Sub")
@@ -396,6 +398,7 @@ HEADRACE_OPS(math) {
       .out("z: T")
       .attr("T: {" NUMBERS "}")
       .traits(elementwise)
+      .neutral(0)
       .shape(sub_shape)
       .doc("Computes x - y.");
   op("Mul")
@@ -403,6 +406,7 @@ HEADRACE_OPS(math) {
       .out("z: T")
       .attr("T: {" NUMBERS "}")
       .traits(elementwise, commutative)
+      .neutral(1)
       .shape(mul_shape)
       .doc("Computes x * y.");
   op("SquaredDifference")
@@ -420,6 +424,7 @@ HEADRACE_OPS(math) {
         .out("z: T")
         .attr("T: {" NUMBERS "}")
         .traits(elementwise)
+        .neutral(1)
         .shape(truncate_div_shape)
         .doc(doc);
   }
@@ -465,6 +470,7 @@ HEADRACE_OPS(math) {
       .out("z: T")
       .attr("T: {" NUMBERS "}")
       .traits(elementwise)
+      .neutral(1)
       .shape(broadcast_shape)
       .doc("Computes x to the power y.");
   for (const auto& [name, doc] : {Row{"MulNoNan", "Computes x * y, which is 0 where y is 0 whatever x is."},
