@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <complex>
 #include <cstring>
@@ -76,32 +77,49 @@ std::unique_ptr<Kernel> prepare_equal(PrepareContext& c) {
 // ---- choice
 
 // A vector condition chooses rows; shape (n) against (n, ...) is shape (n, 1...) for broadcasting.
-std::unique_ptr<Kernel> prepare_select(PrepareContext& c) {
-  const Shape &condition = c.inputs()[0].shape, &out = c.outputs()[0].shape;
-  const bool by_row = condition.rank() == 1 && out.rank() > 1;
-  if (!is_plain(c.outputs()[0].dtype)) {
-    c.own_output(0);
-    const Shape shape = out;
-    const DType dtype = c.outputs()[0].dtype;
-    const std::int64_t period =
-        condition.size() == 0 ? 1 : std::max<std::int64_t>(1, out.size() / condition.size());
-    require(c.node().op().name() == "Select" || (c.inputs()[1].shape == out && c.inputs()[2].shape == out),
-            "branches that are not numbers do not broadcast here; give them the shape of the result");
-    return kernel([=](RunContext& r) {
-      Tensor made(dtype, shape);
-      const bool* chosen = r.input<bool>(0);
-      const std::size_t width = size_of(dtype);
-      for (std::int64_t i = 0; i < shape.size(); ++i) {
-        const std::byte* from = r.input<std::byte>(chosen[i / period] ? 1 : 2) + std::size_t(i) * width;
-        copy_elements(dtype, from, made.data<std::byte>() + std::size_t(i) * width, 1);
-      }
-      r.set_output(0, std::move(made));
-    });
+// Strides with which an array is walked along a shape that it broadcasts to.
+std::vector<std::int64_t> broadcast_strides(const Shape& from, const Shape& to) {
+  std::vector<std::int64_t> strides(std::size_t(to.rank()), 0);
+  const auto own = strides_of(from.dims());
+  for (int i = 1; i <= from.rank(); ++i) {
+    if (from[-i] != 1) strides[std::size_t(to.rank() - i)] = own[std::size_t(from.rank() - i)];
   }
-  if (!by_row) return elementwise(c, "Select");
-  Shape column = condition;
-  for (int i = 1; i < out.rank(); ++i) column.push_back(1);
-  return elementwise(c, "Select", column);
+  return strides;
+}
+
+// Strings and the like, one by one.
+std::unique_ptr<Kernel> select_objects(PrepareContext& c, const Shape& condition) {
+  c.own_output(0);
+  const Shape out = c.outputs()[0].shape;
+  const std::array strides{broadcast_strides(condition, out), broadcast_strides(c.inputs()[1].shape, out),
+                           broadcast_strides(c.inputs()[2].shape, out)};
+  return kernel([out, strides, dtype = c.outputs()[0].dtype](RunContext& r) {
+    Tensor made(dtype, out);
+    const std::size_t width = size_of(dtype);
+    for (std::int64_t i = 0; i < out.size(); ++i) {
+      std::array<std::int64_t, 3> at{};
+      std::int64_t rest = i;
+      for (int d = out.rank(); d-- > 0;) {
+        for (std::size_t k = 0; k < 3; ++k) at[k] += rest % out[d] * strides[k][std::size_t(d)];
+        rest /= out[d];
+      }
+      const int branch = r.input<bool>(0)[at[0]] ? 1 : 2;
+      copy_elements(dtype, r.input<std::byte>(branch) + std::size_t(at[std::size_t(branch)]) * width,
+                    made.data<std::byte>() + std::size_t(i) * width, 1);
+    }
+    r.set_output(0, std::move(made));
+  });
+}
+
+// Select takes a vector of conditions to be about rows; SelectV2 broadcasts it like anything else.
+std::unique_ptr<Kernel> prepare_select(PrepareContext& c) {
+  const Shape& out = c.outputs()[0].shape;
+  Shape condition = c.inputs()[0].shape;
+  if (c.node().op().name() == "Select" && condition.rank() == 1) {
+    while (condition.rank() < out.rank()) condition.push_back(1);
+  }
+  if (!is_plain(c.outputs()[0].dtype)) return select_objects(c, condition);
+  return condition == c.inputs()[0].shape ? elementwise(c, "Select") : elementwise(c, "Select", condition);
 }
 
 // ---- powers

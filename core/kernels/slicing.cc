@@ -184,7 +184,11 @@ std::unique_ptr<Kernel> prepare_reverse(PrepareContext& c) {
 std::unique_ptr<Kernel> prepare_reverse_v2(PrepareContext& c) {
   FromInts<std::vector<bool>> flags(c, {1}, [rank = c.input_shape(0).rank()](auto& values) {
     std::vector<bool> reversed(std::size_t(rank), false);
-    for (std::int64_t axis : values[0]) reversed[std::size_t(normalize_axis(axis, rank))] = true;
+    for (std::int64_t axis : values[0]) {
+      const std::size_t at = std::size_t(normalize_axis(axis, rank));
+      require(!reversed[at], "axis ", at, " is named twice");
+      reversed[at] = true;
+    }
     return reversed;
   });
   return kernel([flags, shape = c.input_shape(0), dtype = c.input_dtype(0),
