@@ -11,6 +11,7 @@ with tf.Session() as sess:
 import importlib
 from typing import Any
 
+import headrace._wait_policy
 import headrace.debugging
 import headrace.framework.packing
 import headrace.strings

@@ -60,6 +60,7 @@ std::unique_ptr<Kernel> prepare_forward(PrepareContext& c) {
   const auto type = type_of(c.output_dtype(0));
   const Conv conv(c, ConvRole::forward, depthwise);
   if (type == memory::data_type::undef || conv.empty()) return nullptr;
+  const Team team(time_of(conv.flop(), 0));
   return if_supported([&]() -> std::unique_ptr<Kernel> {
     const Described d(conv, type);
     const auto pd = forward(d, prop_kind::forward_inference);
@@ -84,6 +85,7 @@ std::unique_ptr<Kernel> prepare_backprop_input(PrepareContext& c) {
   const auto type = type_of(c.output_dtype(0));
   const Conv conv(c, ConvRole::input, depthwise);
   if (type == memory::data_type::undef || conv.empty()) return nullptr;
+  const Team team(time_of(conv.flop(), 0));
   return if_supported([&]() -> std::unique_ptr<Kernel> {
     const Described d(conv, type);
     const auto hint = forward(d, prop_kind::forward_training);
@@ -113,6 +115,7 @@ std::unique_ptr<Kernel> prepare_backprop_filter(PrepareContext& c) {
   const auto type = type_of(c.output_dtype(0));
   const Conv conv(c, ConvRole::filter, depthwise);
   if (type == memory::data_type::undef || conv.empty()) return nullptr;
+  const Team team(time_of(conv.flop(), 0));
   return if_supported([&]() -> std::unique_ptr<Kernel> {
     const Described d(conv, type);
     const auto hint = forward(d, prop_kind::forward_training);

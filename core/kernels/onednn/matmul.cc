@@ -47,6 +47,8 @@ std::unique_ptr<Kernel> prepare_matmul(PrepareContext& c) {
     y = left_padded(y, batch.rank());
   }
   if (batch.rank() + 2 > DNNL_MAX_NDIMS) return nullptr;
+  const double elements = double(x.size() * p.m * p.k + y.size() * p.k * p.n + batch.size() * p.m * p.n);
+  const Team team(time_of(2.0 * double(batch.size() * p.m) * double(p.k) * double(p.n), 4 * elements));
   return if_supported([&]() -> std::unique_ptr<Kernel> {
     const auto a = operand(type, x, p.m, p.k, p.transpose_a);
     const auto b = operand(type, y, p.k, p.n, p.transpose_b);

@@ -1,5 +1,6 @@
 #include "core/kernels/onednn/onednn.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "core/base/error.h"
@@ -38,6 +39,17 @@ bool is_fast(const dnnl::primitive_desc_base& primitive) {
   return primitive && std::string_view(primitive.impl_info_str()).find("ref") == std::string_view::npos;
 }
 
+Team::Team(int threads) : before_(num_threads()) {
+  if (threads != before_) set_num_threads(threads);
+}
+
+// Two threads meet in a microsecond if neither has to be woken, and in many if one has.
+Team::Team(double ns) : Team(int(std::clamp(ns / 12'000, 1.0, double(num_threads())))) {}
+
+Team::~Team() {
+  if (num_threads() != before_) set_num_threads(before_);
+}
+
 struct Primitive::Bound {
   std::vector<memory> memories;
   std::vector<dnnl_exec_arg_t> arguments;
@@ -48,6 +60,7 @@ Primitive::State::~State() { delete spare.load(); }
 Primitive::Primitive(const dnnl::primitive& primitive, std::vector<Argument> arguments)
     : state_(std::make_shared<State>()) {
   state_->primitive = primitive;
+  state_->threads = num_threads();
   state_->arguments = std::move(arguments);
 }
 
@@ -62,6 +75,7 @@ void Primitive::run(std::initializer_list<const void*> pointers) const {
   }
   auto pointer = pointers.begin();
   for (memory& one : bound->memories) one.set_data_handle(const_cast<void*>(*pointer++));
+  const Team team(state_->threads);
   const dnnl_status_t status = dnnl_primitive_execute(state_->primitive.get(), stream().get(),
                                                       int(bound->arguments.size()), bound->arguments.data());
   if (status != dnnl_success) internal("oneDNN failed with status ", int(status));
@@ -69,6 +83,7 @@ void Primitive::run(std::initializer_list<const void*> pointers) const {
 }
 
 Primitive reorder(const memory::desc& from, const memory::desc& to) {
+  const Team team(time_of(0, double(from.get_size() + to.get_size())));
   const dnnl::reorder::primitive_desc pd(engine(), from, engine(), to);
   return Primitive(dnnl::reorder(pd), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
 }

@@ -3,6 +3,7 @@
 // scratch.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <initializer_list>
 #include <memory>
@@ -36,6 +37,21 @@ dnnl::primitive_attr user_scratchpad();
 // Whether the library has a kernel of its own for this, not only its slow reference.
 bool is_fast(const dnnl::primitive_desc_base& primitive);
 
+// While it lives, the library works with this many threads on behalf of the calling thread; with as many as
+// work that takes one thread `ns` nanoseconds deserves. A primitive keeps the number that it was made with.
+class Team {
+ public:
+  explicit Team(int threads);
+  explicit Team(double ns);
+  ~Team();
+  Team(const Team&) = delete;
+
+ private:
+  const int before_;
+};
+// How long one thread takes for so many floating-point operations on so many bytes, roughly.
+inline double time_of(double flop, double bytes) { return std::max(flop / 200, bytes / 20); }
+
 // Bytes of scratch handed out one after another; the kernel then declares the sum.
 struct Scratch {
   std::size_t bytes = 0;
@@ -63,6 +79,7 @@ class Primitive {
   struct Bound;  // memory objects, to be pointed at the data of one run
   struct State {
     dnnl::primitive primitive;
+    int threads;
     std::vector<Argument> arguments;
     std::atomic<Bound*> spare{nullptr};  // left by the last run for the next
     ~State();
