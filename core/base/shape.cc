@@ -86,6 +86,15 @@ Shape Shape::merge(const Shape& other) const {
   return merged;
 }
 
+Shape Shape::relax(const Shape& other) const {
+  if (rank() != other.rank() || !has_rank_) return unknown();
+  Shape relaxed = *this;
+  for (std::size_t i = 0; i < dims_.size(); ++i) {
+    if (dims_[i] != other.dims_[i]) relaxed.dims_[i] = kUnknown;
+  }
+  return relaxed;
+}
+
 Shape Shape::concat(const Shape& tail) const {
   if (!has_rank_ || !tail.has_rank_) return unknown();
   Shape joined = *this;

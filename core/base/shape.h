@@ -46,6 +46,8 @@ class Shape {
   bool compatible_with(const Shape& other) const;
   // The most specific shape that both allow; InvalidArgument if there is none.
   Shape merge(const Shape& other) const;
+  // The most specific shape that allows all that either allows.
+  Shape relax(const Shape& other) const;
   Shape concat(const Shape& tail) const;
   // Dimensions [begin, end), negative counted from the end.
   Shape slice(int begin, int end) const;

@@ -407,6 +407,42 @@ void infer_and_store(Node& node) {
   }
 }
 
+std::vector<Shape> infer_results(const Function& function, std::span<const Shape> arguments) {
+  require(arguments.size() == function.arguments.size(), "function '", function.name, "' takes ",
+          function.arguments.size(), " arguments, got ", arguments.size());
+  struct Known {
+    std::vector<Shape> shapes;
+    std::vector<std::optional<PartialInts>> ints;
+  };
+  std::unordered_map<const Node*, Known> known;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const Node* argument = function.arguments[i];
+    known[argument] = {{arguments[i].merge(argument->shape(0))}, {std::nullopt}};
+  }
+  for (const Node* node : function.graph.topological_order()) {
+    if (node->has(Trait::argument)) continue;
+    std::vector<Shape> shapes;
+    std::vector<const Tensor*> values;
+    std::vector<const PartialInts*> ints;
+    for (const Output& input : node->inputs()) {
+      const Known& from = known.at(input.node);
+      shapes.push_back(from.shapes[input.index]);
+      values.push_back(input.node->constant());
+      ints.push_back(from.ints[input.index] ? &*from.ints[input.index] : nullptr);
+    }
+    ShapeContext context(*node, std::move(shapes), std::move(values), std::move(ints));
+    in_node(*node, [&] { node->op().shape_rule()(context); });
+    Known& made = known[node];
+    for (int i = 0; i < node->num_outputs(); ++i) {
+      made.shapes.push_back(in_node(*node, [&] { return context.outputs()[i].merge(node->shape(i)); }));
+      made.ints.push_back(std::move(context.outputs_ints()[i]));
+    }
+  }
+  std::vector<Shape> results;
+  for (const Output& result : function.results) results.push_back(known.at(result.node).shapes[result.index]);
+  return results;
+}
+
 std::string made_at(const Node& node) {
   return node.source().empty() ? std::string() : " (node made at " + node.source() + ")";
 }

@@ -186,6 +186,9 @@ ShapeContext infer(const Node& node);
 // infer, then store shapes and values in the node, merged with what it knew.
 void infer_and_store(Node& node);
 
+// The shapes of a function's results when its arguments have these shapes. Changes nothing.
+std::vector<Shape> infer_results(const Function& function, std::span<const Shape> arguments);
+
 // The node's name and, where known, the user's line, for the end of a message: "(node made at train.py:31)".
 std::string made_at(const Node& node);
 // Calls f; an Error that does not yet name a node gets this one's name, operation and line.

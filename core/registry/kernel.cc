@@ -28,6 +28,14 @@ Tensor RunContext::input_tensor(int i) const {
   return copied;
 }
 
+Tensor RunContext::lent_tensor(int i) const {
+  const Slot& slot = slots_[inputs_[i]];
+  const ValueType& type = input_types_[i];
+  if (slot.held) return slot.held.shape() == type.shape ? slot.held : slot.held.reshaped(type.shape);
+  const std::size_t bytes = std::size_t(type.shape.size()) * size_of(type.dtype);
+  return Tensor(type.dtype, type.shape, BufferRef::borrow(slot.data, bytes, {}));
+}
+
 void RunContext::fail_resource(int i) const {
   const ResourceRef* ref = static_cast<const ResourceRef*>(slots_[inputs_[i]].data);
   invalid("input ", i, " is ", ref && *ref ? (*ref)->describe() : "no resource",

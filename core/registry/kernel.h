@@ -70,6 +70,8 @@ class RunContext {
   // Input i as a tensor that may be kept beyond the step: shared if it is not the plan's own memory, else
   // copied.
   Tensor input_tensor(int i) const;
+  // Input i as a tensor for the time of this run() only: never copied, to be copied by who keeps it.
+  Tensor lent_tensor(int i) const;
   // The resource that a handle input refers to; InvalidArgument if it is not a T.
   template <class T>
   T& resource(int i) const {

@@ -1,0 +1,110 @@
+// Kernels that call functions. A function is planned once for the shapes that it meets, and then called as
+// often as need be: a loop allocates nothing where its variables keep their shapes, since each iteration
+// writes into what the one before the last has read.
+#include "core/registry/kernel.h"
+
+namespace headrace {
+namespace {
+
+using Callees = std::vector<std::shared_ptr<Callee>>;
+
+void own_all_outputs(PrepareContext& c) {
+  for (int i = 0; i < c.num_outputs(); ++i) c.own_output(i);
+}
+
+std::vector<Tensor> lent_inputs(const RunContext& r, int from, int count) {
+  std::vector<Tensor> tensors;
+  tensors.reserve(std::size_t(count));
+  for (int i = 0; i < count; ++i) tensors.push_back(r.lent_tensor(from + i));
+  return tensors;
+}
+
+// Results that are arguments passed on must not outlive what was lent.
+void give_results(RunContext& r, std::span<Tensor> results) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const bool lent = results[i].buffer()->borrowed();
+    r.set_output(int(i), lent ? results[i].copy() : std::move(results[i]));
+  }
+}
+
+void call(RunContext& r, Callee& callee, int first_input, int num_inputs, int num_outputs) {
+  std::vector<Tensor> arguments = lent_inputs(r, first_input, num_inputs);
+  std::vector<Tensor> results(static_cast<std::size_t>(num_outputs));
+  callee.call(r.step(), arguments, results);
+  give_results(r, results);
+}
+
+std::unique_ptr<Kernel> prepare_call(PrepareContext& c) {
+  own_all_outputs(c);
+  return kernel([callee = c.callee(c.attr<FunctionName>("f")), in = c.num_inputs(),
+                 out = c.num_outputs()](RunContext& r) { call(r, *callee, 0, in, out); });
+}
+
+// ---- conditions
+
+// A number is true if it is not zero; a string, or a tensor that is no scalar, if it is not empty.
+bool is_true(DType dtype, const Shape& shape, const void* data) {
+  if (shape.rank() != 0) return shape.size() != 0;
+  if (dtype == DType::string) return !static_cast<const std::string*>(data)->empty();
+  bool truth = false;
+  const bool known = visit(PlainTypes{}, dtype, [&]<class T>(std::type_identity<T>) {
+    truth = *static_cast<const T*>(data) != T(0);
+  });
+  require(known, "a ", name_of(dtype), " tensor is neither true nor false");
+  return truth;
+}
+
+std::unique_ptr<Kernel> prepare_if(PrepareContext& c) {
+  own_all_outputs(c);
+  return kernel([then_branch = c.callee(c.attr<FunctionName>("then_branch")),
+                 else_branch = c.callee(c.attr<FunctionName>("else_branch")), condition = c.inputs()[0],
+                 in = c.num_inputs() - 1, out = c.num_outputs()](RunContext& r) {
+    const bool truth = is_true(condition.dtype, condition.shape, r.input<void>(0));
+    call(r, truth ? *then_branch : *else_branch, 1, in, out);
+  });
+}
+
+std::unique_ptr<Kernel> prepare_case(PrepareContext& c) {
+  own_all_outputs(c);
+  Callees branches;
+  for (const FunctionName& branch : c.attr<std::vector<FunctionName>>("branches"))
+    branches.push_back(c.callee(branch));
+  return kernel([branches, in = c.num_inputs() - 1, out = c.num_outputs()](RunContext& r) {
+    const auto count = std::int32_t(branches.size());
+    const std::int32_t asked = *r.input<std::int32_t>(0);
+    call(r, *branches[std::size_t(asked >= 0 && asked < count ? asked : count - 1)], 1, in, out);
+  });
+}
+
+// ---- loops
+
+std::unique_ptr<Kernel> prepare_while(PrepareContext& c) {
+  own_all_outputs(c);
+  return kernel([cond = c.callee(c.attr<FunctionName>("cond")), body = c.callee(c.attr<FunctionName>("body")),
+                 count = std::size_t(c.num_inputs())](RunContext& r) {
+    std::vector<Tensor> state = lent_inputs(r, 0, int(count));
+    std::vector<Tensor> spare(count), arguments(count), verdict(1);
+    while (true) {
+      arguments = state;  // consumed by the call, so `state` keeps what comes next round as spare
+      cond->call(r.step(), arguments, verdict);
+      const Tensor& truth = verdict[0];
+      if (!is_true(truth.dtype(), truth.shape(), truth.raw())) break;
+      arguments = state;
+      body->call(r.step(), arguments, spare);
+      std::swap(state, spare);
+      r.step().cancellation.check();
+    }
+    give_results(r, state);
+  });
+}
+
+}  // namespace
+
+HEADRACE_KERNELS(function) {
+  for (const char* name : {"PartitionedCall", "StatefulPartitionedCall"}) add_kernel(name, prepare_call);
+  for (const char* name : {"If", "StatelessIf"}) add_kernel(name, prepare_if);
+  for (const char* name : {"Case", "StatelessCase"}) add_kernel(name, prepare_case);
+  for (const char* name : {"While", "StatelessWhile"}) add_kernel(name, prepare_while);
+}
+
+}  // namespace headrace
