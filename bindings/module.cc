@@ -7,6 +7,7 @@ NB_MODULE(_core, m) {
   bind_tensor(m);
   bind_ops(m);
   bind_graph(m);
+  bind_functions(m);
   bind_session(m);
   bind_devices(m);
   bind_kernels(m);

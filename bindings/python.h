@@ -52,6 +52,7 @@ void bind_errors(nb::module_& m);
 void bind_tensor(nb::module_& m);
 void bind_ops(nb::module_& m);
 void bind_graph(nb::module_& m);
+void bind_functions(nb::module_& m);
 void bind_session(nb::module_& m);
 void bind_devices(nb::module_& m);
 void bind_kernels(nb::module_& m);

@@ -102,7 +102,7 @@ class CpuExecutable::Builder {
     made_.instructions_.push_back(std::move(instruction));
   }
 
-  int make_output(Node& node, int i, const PrepareContext& context, const Instruction& instruction) {
+  int make_output(Node& node, int i, const PrepareContext& context, Instruction& instruction) {
     const ValueType type{node.dtype(i), node.shape(i)};
     if (const auto from = context.aliases()[i]) {
       const int root = instruction.inputs.at(*from);
@@ -120,6 +120,7 @@ class CpuExecutable::Builder {
       value.home = Home::fixed;
     } else if (context.own()[i]) {
       value.home = Home::own;
+      if (type.shape.is_full()) instruction.promised.push_back(int(made_.values_.size()));
     } else if (!type.shape.is_full() || !is_plain(type.dtype)) {
       internal("the kernel of ", node.op().name(), " must make output ", i, " itself: ", name_of(type.dtype),
                " ", type.shape);
@@ -382,6 +383,7 @@ void CpuExecutable::give_back(std::unique_ptr<Frame> frame) {
 void CpuExecutable::execute(int position, Frame& frame, Step& step, int lane) const {
   const Instruction& instruction = instructions_[position];
   RunContext context(frame.slots.data(), instruction.inputs, instruction.outputs, instruction.input_types,
+                     instruction.releases,
                      static_cast<char*>(frame.arena->data()) + instruction.scratch_offset, step);
   if (step.trace) [[unlikely]] {
     const std::int64_t start = now_ns();
@@ -391,7 +393,17 @@ void CpuExecutable::execute(int position, Frame& frame, Step& step, int lane) co
   } else {
     instruction.kernel->run(context);
   }
+  if (!instruction.promised.empty()) check_promises(instruction, frame);
   for (int value : instruction.releases) frame.slots[value].held = Tensor();
+}
+
+// Whoever reads an own output was prepared for the planned shape, so another one must go no further.
+void CpuExecutable::check_promises(const Instruction& instruction, const Frame& frame) const {
+  for (int value : instruction.promised) {
+    const Shape& made = frame.slots[value].held.shape();
+    require(made == values_[value].type.shape, "the output has shape ", made, ", but was declared to have ",
+            values_[value].type.shape);
+  }
 }
 
 void CpuExecutable::rethrow_at(const Instruction& at) const {

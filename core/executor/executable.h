@@ -43,6 +43,7 @@ class CpuExecutable : public Executable {
     std::vector<int> inputs, outputs;  // values
     std::vector<ValueType> input_types;
     std::vector<int> releases;  // held values that nobody reads afterwards
+    std::vector<int> promised;  // own outputs whose shape was known when this was planned
     std::size_t scratch_offset = 0;
     bool blocking = false;
     std::string node, op, source;  // for errors and traces
@@ -63,6 +64,7 @@ class CpuExecutable : public Executable {
   void give_back(std::unique_ptr<Frame> frame);
   void execute(int position, Frame& frame, Step& step, int lane) const;
   void run_in_order(Frame& frame, Step& step) const;
+  void check_promises(const Instruction& instruction, const Frame& frame) const;
   // Rethrows the exception being handled as an Error that names the node.
   [[noreturn]] void rethrow_at(const Instruction& at) const;
 

@@ -168,7 +168,8 @@ AttrMap complete_attrs(const OpDef& op, const NodeSpec& spec) {
 }
 
 std::vector<DType> output_dtypes(const OpDef& op, const AttrMap& attrs) {
-  constexpr std::int64_t kMostOutputs = 1 << 20;  // beyond this an attribute is wrong, not the memory too small
+  constexpr std::int64_t kMostOutputs = 1
+                                        << 20;  // beyond this an attribute is wrong, not the memory too small
   std::vector<DType> dtypes;
   for (const ArgDef& arg : op.outputs()) {
     const std::int64_t count = length_of(attrs, arg);
@@ -265,6 +266,30 @@ Node& Graph::clone(const Node& node, std::span<const Output> inputs, std::span<N
   copy->device_ = node.device_;
   copy->source_ = node.source_;
   return append(std::move(copy));
+}
+
+void Graph::extend(Node& node, std::span<const Output> more_inputs, AttrMap attrs) {
+  in_node(node, [&] {
+    NodeSpec spec{.name = node.name_, .inputs = node.inputs_, .attrs = node.attrs_};
+    spec.inputs.insert(spec.inputs.end(), more_inputs.begin(), more_inputs.end());
+    for (auto& [name, value] : attrs) spec.attrs[name] = std::move(value);
+    AttrMap completed = complete_attrs(*node.op_, spec);
+    const std::vector<DType> dtypes = output_dtypes(*node.op_, completed);
+    require(dtypes.size() >= node.outputs_.size(), "it would lose outputs");
+    for (std::size_t i = 0; i < node.outputs_.size(); ++i) {
+      require(dtypes[i] == node.outputs_[i].dtype, "output ", i, " would change its dtype");
+    }
+    std::unique_lock lock(mutex_);
+    for (std::size_t i = node.outputs_.size(); i < dtypes.size(); ++i) {
+      node.outputs_.push_back({dtypes[i], Shape::unknown(), {}});
+    }
+    for (const Output& input : more_inputs) {
+      input.node->uses_.push_back({&node, int(node.inputs_.size())});
+      node.inputs_.push_back(input);
+    }
+    node.attrs_ = std::move(completed);
+    infer_and_store(node);
+  });
 }
 
 Node* Graph::find(std::string_view name) const {

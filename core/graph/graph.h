@@ -129,6 +129,10 @@ class Graph {
   Node& clone(const Node& node, std::span<const Output> inputs, std::span<Node* const> control_inputs,
               std::string name);
 
+  // Gives a node more inputs and attributes of which more outputs follow: how a call, a condition or a loop
+  // comes to hand over values from inside for its gradient. What it had stays as it was. Errors as `add`.
+  void extend(Node& node, std::span<const Output> more_inputs, AttrMap attrs);
+
   Node* find(std::string_view name) const;  // nullptr if there is none
   // Nodes by id, in order of creation; nullptr where one was removed.
   std::span<const std::unique_ptr<Node>> nodes() const { return nodes_; }

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "core/graph/handle.h"
 #include "core/registry/ops.h"
 
 namespace headrace {
@@ -54,6 +55,7 @@ std::unique_ptr<Function> extract(const Graph& graph, std::span<const Output> fe
                                               .attrs = {{"T", fed[i].dtype()}, {"index", std::int64_t(i)}},
                                               .source = stands_for.source()});
     argument.set_shape(0, fed[i].shape());
+    if (!is_plain(fed[i].dtype())) annotate_argument(argument, handle_type(fed[i]));
     function->arguments.push_back(&argument);
   }
 

@@ -36,6 +36,17 @@ Tensor RunContext::lent_tensor(int i) const {
   return Tensor(type.dtype, type.shape, BufferRef::borrow(slot.data, bytes, {}));
 }
 
+Tensor RunContext::take_tensor(int i) {
+  const int slot = inputs_[i];
+  if (std::count(inputs_.begin(), inputs_.end(), slot) > 1 ||
+      std::find(releases_.begin(), releases_.end(), slot) == releases_.end()) {
+    return input_tensor(i);
+  }
+  if (slots_[slot].held.buffer()->borrowed()) return input_tensor(i);
+  Tensor taken = std::move(slots_[slot].held);
+  return taken.shape() == input_types_[i].shape ? taken : taken.reshaped(input_types_[i].shape);
+}
+
 void RunContext::fail_resource(int i) const {
   const ResourceRef* ref = static_cast<const ResourceRef*>(slots_[inputs_[i]].data);
   invalid("input ", i, " is ", ref && *ref ? (*ref)->describe() : "no resource",
@@ -147,7 +158,7 @@ std::vector<Tensor> evaluate(const Node& node, std::span<const Tensor> inputs, R
   }
   const BufferRef scratch = BufferRef::allocate(context.scratch_bytes());
   Step step;
-  RunContext run(slots.data(), in, out, input_types, scratch->data(), step);
+  RunContext run(slots.data(), in, out, input_types, {}, scratch->data(), step);
   in_node(node, [&] { made->run(run); });
   std::vector<Tensor> results;
   for (int slot : out) results.push_back(slots[slot].held);

@@ -51,11 +51,12 @@ struct ValueType {
 class RunContext {
  public:
   RunContext(Slot* slots, std::span<const int> inputs, std::span<const int> outputs,
-             std::span<const ValueType> input_types, void* scratch, Step& step)
+             std::span<const ValueType> input_types, std::span<const int> releases, void* scratch, Step& step)
       : slots_(slots),
         inputs_(inputs),
         outputs_(outputs),
         input_types_(input_types),
+        releases_(releases),
         scratch_(scratch),
         step_(step) {}
 
@@ -72,6 +73,8 @@ class RunContext {
   Tensor input_tensor(int i) const;
   // Input i as a tensor for the time of this run() only: never copied, to be copied by who keeps it.
   Tensor lent_tensor(int i) const;
+  // The same, given up: if nobody reads it afterwards, the caller may be its only holder and write to it.
+  Tensor take_tensor(int i);
   // The resource that a handle input refers to; InvalidArgument if it is not a T.
   template <class T>
   T& resource(int i) const {
@@ -95,6 +98,7 @@ class RunContext {
   Slot* slots_;
   std::span<const int> inputs_, outputs_;
   std::span<const ValueType> input_types_;
+  std::span<const int> releases_;  // slots that nobody reads after this
   void* scratch_;
   Step& step_;
 };
