@@ -279,6 +279,10 @@ class Operation:
         """The tensors that it makes; the same objects every time."""
         return self._outputs
 
+    def _append_outputs(self, dtypes: Iterable[int]) -> None:
+        for dtype in dtypes:
+            self._outputs.append(_make_tensor(self, len(self._outputs), dtype))
+
     def values(self) -> tuple[Tensor, ...]:
         """The outputs in a tuple."""
         return tuple(self._outputs)
@@ -497,6 +501,7 @@ class Graph:
         self._unfetchable: set[Any] = set()
         self._container = ""
         self._seed: int | None = None
+        self._function_names: dict[str, int] = {}
         self._plain = True  # nothing but names to think of when a node is made
 
     # -- making operations
@@ -515,14 +520,15 @@ class Graph:
         flat: list[int] = []
         for tensor in inputs:
             if tensor._op._graph is not self:
-                raise ValueError(
-                    f"{tensor.name} is from another graph than operation '{name}'; "
-                    "build all of a computation in one graph"
-                )
+                tensor = self._capture(tensor)
             flat += (tensor._id, tensor._index)
         if self._plain and not control_inputs:
             return self._keep(op_type, name, flat, attrs, None, "", _user_line())
         return self._add_in_context(op_type, inputs, flat, attrs, name, control_inputs)
+
+    def _capture(self, tensor: Tensor) -> Tensor:
+        """What stands here for a tensor of another graph; only the graphs of functions have such things."""
+        raise ValueError(f"{tensor.name} is from another graph; build all of a computation in one graph")
 
     def _keep(self, op_type: str, name: str, *rest: Any) -> Operation:
         """Adds a node to the core's graph and makes the view of it, which other threads may do too."""
@@ -1164,6 +1170,9 @@ def graph_of(values: Iterable[Any]) -> Graph:
     Raises:
       ValueError: if they are in different ones.
     """
+    current = get_default_graph()
+    if current.building_function:
+        return current  # it captures what is outside
     found = None
     for value in values:
         graph = getattr(value, "graph", None)
@@ -1173,7 +1182,7 @@ def graph_of(values: Iterable[Any]) -> Graph:
                     f"{value.name} is from another graph than {found.name}; build all in one graph"
                 )
             found = value
-    return get_default_graph() if found is None else found.graph
+    return current if found is None else found.graph
 
 
 def op_scope(values: Any, name: str | None, default_name: str | None = None) -> name_scope:

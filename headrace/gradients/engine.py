@@ -16,7 +16,7 @@ from headrace import _core
 from headrace.framework import errors, raw
 from headrace.framework.constant import constant
 from headrace.framework.convert import convert_to_tensor
-from headrace.framework.graph import Graph, Operation, Tensor
+from headrace.framework.graph import Graph, Operation, Tensor, graph_of
 from headrace.framework.indexed_slices import IndexedSlices
 from headrace.gradients import registry
 
@@ -95,7 +95,7 @@ def gradients(
     if not ys or not xs:
         return [None] * len(xs)
     unconnected = UnconnectedGradients(unconnected_gradients)
-    graph: Graph = ys[0].graph
+    graph: Graph = graph_of(ys)
     with graph.as_default(), graph.name_scope(name or "gradients"):
         backward = _Backward(graph, method, colocate_gradients_with_ops, gate_gradients)
         backward.run(ys, xs, _initial(graph, ys, given, colocate_gradients_with_ops), stops)
