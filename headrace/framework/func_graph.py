@@ -95,11 +95,13 @@ class FuncGraph(Graph):
                 return self._add("Const", [], attrs, self.unique_name("const")).outputs[0]
         inside = self.argument(tensor.dtype, tensor.shape, tensor.op.name.rpartition("/")[2] or "captured")
         if tensor.dtype.name in ("resource", "variant"):
-            _core.annotate_argument(
-                self._core, inside._id, tensor.graph._core, tensor._id, tensor._index
-            )
+            self.annotate(inside, tensor)
         self.captured.append(tensor)
         return inside
+
+    def annotate(self, inside: Tensor, handle: Tensor) -> None:
+        """Tells what the state is that an argument for `handle` refers to."""
+        _core.annotate_argument(self._core, inside._id, handle.graph._core, handle._id, handle._index)
 
     def stand_in(self, tensor: Tensor, inside: Tensor) -> None:
         """Says that `inside` is what `tensor`, of a graph outside, is here."""

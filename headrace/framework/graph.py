@@ -520,7 +520,9 @@ class Graph:
         flat: list[int] = []
         for tensor in inputs:
             if tensor._op._graph is not self:
-                tensor = self._capture(tensor)
+                inputs = [each if each._op._graph is self else self._capture(each) for each in inputs]
+                flat = [number for each in inputs for number in (each._id, each._index)]
+                break
             flat += (tensor._id, tensor._index)
         if self._plain and not control_inputs:
             return self._keep(op_type, name, flat, attrs, None, "", _user_line())

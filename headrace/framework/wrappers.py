@@ -86,6 +86,9 @@ def _python_name(name: str) -> str:
 
 def _graph_of(values: Sequence[Any]) -> Graph:
     """The graph of the tensors among arguments, lists among them too; else the default graph."""
+    current = get_default_graph()
+    if current.building_function:
+        return current  # it captures what is outside
     found: Graph | None = None
     for value in values:
         if isinstance(value, Tensor):
@@ -98,7 +101,7 @@ def _graph_of(values: Sequence[Any]) -> Graph:
             found = graph
         elif found is not graph:
             raise ValueError(f"{value!r} is from another graph than the other inputs; build all in one graph")
-    return found or get_default_graph()
+    return found or current
 
 
 def _given_dtype(value: Any) -> dtypes.DType | None:
