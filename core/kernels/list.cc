@@ -1,6 +1,7 @@
 // Kernels of lists of tensors. A list is an immutable value that shares its elements with the lists made from
 // it; an operation that is its last holder changes it in place, so that a loop which adds or sets an element
 // in each iteration takes constant time for it.
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 
@@ -57,6 +58,41 @@ Tensor zeros(DType dtype, const Shape& shape) {
   Tensor tensor(dtype, shape);
   if (is_plain(dtype)) std::memset(tensor.raw(), 0, tensor.bytes());
   return tensor;
+}
+
+Tensor zeros_like(const Tensor& item) {
+  if (item.dtype() != DType::variant) return zeros(item.dtype(), item.shape());
+  const TensorList& like = list_in(item);
+  auto list = std::make_shared<TensorList>(like.dtype, like.element_shape);
+  for (const Tensor& inner : like.items) list->items.push_back(inner ? zeros_like(inner) : Tensor());
+  return wrap(std::move(list));
+}
+
+Tensor sum(const Tensor& a, const Tensor& b);
+
+// Adds the elements of `more` to those of `total`.
+void add_to(TensorList& total, const TensorList& more) {
+  if (total.items.size() < more.items.size()) total.items.resize(more.items.size());
+  for (std::size_t i = 0; i < more.items.size(); ++i) {
+    if (!more.items[i]) continue;
+    total.items[i] = total.items[i] ? sum(total.items[i], more.items[i]) : more.items[i];
+  }
+}
+
+Tensor sum(const Tensor& a, const Tensor& b) {
+  if (a.dtype() == DType::variant) {
+    auto total = std::make_shared<TensorList>(list_in(a));
+    add_to(*total, list_in(b));
+    return wrap(std::move(total));
+  }
+  require(a.shape() == b.shape(), "elements of shapes ", a.shape(), " and ", b.shape(), " cannot be added");
+  Tensor total(a.dtype(), a.shape());
+  const bool added = visit(NumericTypes{}, a.dtype(), [&]<class T>(std::type_identity<T>) {
+    std::transform(a.data<T>(), a.data<T>() + a.size(), b.data<T>(), total.data<T>(),
+                   [](T x, T y) { return T(x + y); });
+  });
+  require(added, "lists of ", name_of(a.dtype()), " cannot be added");
+  return total;
 }
 
 // What is known of an element's shape: from the list, from the caller, and from those that have a value.
@@ -329,9 +365,32 @@ std::unique_ptr<Kernel> prepare_element_shape(PrepareContext& c) {
   });
 }
 
+// ---- lists of gradients: an element without a value stands for zeros
+
+std::unique_ptr<Kernel> prepare_zeros_like(PrepareContext& c) {
+  if (c.input_dtype(0) != DType::variant) return nullptr;
+  c.own_output(0);
+  return kernel([](RunContext& r) {
+    const Tensor zeroed = zeros_like(r.lent_tensor(0));
+    r.set_output(0, zeroed);
+  });
+}
+
+std::unique_ptr<Kernel> prepare_add_n(PrepareContext& c) {
+  if (c.input_dtype(0) != DType::variant) return nullptr;
+  c.own_output(0);
+  return kernel([count = c.num_inputs()](RunContext& r) {
+    auto sum = take_list(r, 0);
+    for (int i = 1; i < count; ++i) add_to(*sum, list_in(r, i));
+    r.set_output(0, wrap(std::move(sum)));
+  });
+}
+
 }  // namespace
 
 HEADRACE_KERNELS(list) {
+  add_kernel("ZerosLike", prepare_zeros_like, KernelRank::library);
+  add_kernel("AddN", prepare_add_n, KernelRank::library);
   add_kernel("EmptyTensorList", prepare_empty);
   add_kernel("TensorListReserve", prepare_reserve);
   add_kernel("TensorListFromTensor", prepare_from_tensor);
