@@ -72,6 +72,13 @@ void bind_functions(nb::module_& m) {
   m.def("annotate_argument", &annotate, nb::arg("graph"), nb::arg("id"), nb::arg("other"), nb::arg("from_id"),
         nb::arg("index"), "Tells an argument what the handle that it stands for refers to.");
   m.def(
+      "handle_dtype",
+      [](const GraphHandle& graph, int id, int index) {
+        return int(handle_type(graph.output(id, index)).dtype);
+      },
+      nb::arg("graph"), nb::arg("id"), nb::arg("index"),
+      "The dtype number of the state behind a handle, 0 if not known.");
+  m.def(
       "extend", &extend, nb::arg("graph"), nb::arg("id"), nb::arg("inputs"), nb::arg("attrs"),
       "Gives a node more inputs and, by its attributes, outputs; returns the dtype numbers of all outputs.");
 }

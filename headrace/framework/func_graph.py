@@ -152,10 +152,13 @@ def outermost(graph: Graph) -> Graph:
 
 def new_function_name(graph: Graph, base: str) -> str:
     """A name that no function inside the outermost graph has."""
-    top = outermost(graph)
-    base = base.strip("/").replace("/", "_")
-    number = top._function_names[base] = top._function_names.get(base, -1) + 1
-    return f"{base}_{number}" if number else base
+    names = outermost(graph)._function_names
+    name = base = base.strip("/").replace("/", "_")
+    while name in names:
+        names[base] += 1
+        name = f"{base}_{names[base]}"
+    names[name] = 0
+    return name
 
 
 def func_graph_of(outer: Graph, name: str, new_name: str) -> tuple[FuncGraph, list[Tensor]]:

@@ -18,7 +18,11 @@ def _items(value: Any) -> list[Any]:
 
 def flatten(structure: Any) -> list[Any]:
     """The leaves, in order. What is no structure is its own only leaf."""
-    return [leaf for part in _items(structure) for leaf in flatten(part)] if is_nested(structure) else [structure]
+    return (
+        [leaf for part in _items(structure) for leaf in flatten(part)]
+        if is_nested(structure)
+        else [structure]
+    )
 
 
 def _rebuild(like: Any, parts: list[Any]) -> Any:

@@ -21,7 +21,7 @@ from headrace.gradients.registry import RegisterGradient
 
 
 def _function_attr(op: Operation, name: str) -> str:
-    return op.get_attr(name).name
+    return str(op.get_attr(name))
 
 
 def zeros_of(tensor: Tensor) -> Tensor:
@@ -60,7 +60,8 @@ class _Branch:
         self.forward, self.results = func_graph_of(op.graph, function, name)
         self.backward = FuncGraph(new_function_name(op.graph, function + "_grad"), self.forward)
         self.grad_arguments = [
-            None if grad is None else self.backward.argument(grad.dtype, grad.shape, "grad_ys") for grad in grads
+            None if grad is None else self.backward.argument(grad.dtype, grad.shape, "grad_ys")
+            for grad in grads
         ]
         self.trainable = [x for x in self.forward.arguments if is_trainable(x)]
         self.in_grads = build(self.backward, self._differentiate)
@@ -77,7 +78,11 @@ class _Branch:
 
         with self.backward.as_default():
             return [
-                zeros(x) if grad is None else grad if grad.graph is self.backward else self.backward._capture(grad)
+                zeros(x)
+                if grad is None
+                else grad
+                if grad.graph is self.backward
+                else self.backward._capture(grad)
                 for x, grad, want in zip(self.trainable, self.in_grads, wanted)
                 if want
             ]
@@ -104,7 +109,9 @@ def _conditional_gradient(
     """Extends the forward operation; returns (per-input gradient positions, inputs, backward functions)."""
     grads = [grad if is_trainable(output) else None for grad, output in zip(grads, op.outputs)]
     branches = [_Branch(op, function, grads, 1) for function in functions]
-    wanted = [any(branch.in_grads[i] is not None for branch in branches) for i in range(len(branches[0].trainable))]
+    wanted = [
+        any(branch.in_grads[i] is not None for branch in branches) for i in range(len(branches[0].trainable))
+    ]
     results = [branch.fill_in(wanted) for branch in branches]
 
     handed = [branch.handed_over() for branch in branches]
@@ -129,19 +136,22 @@ def _conditional_gradient(
 
     # Every backward function takes the same inputs: the gradients, and what any of them captured.
     inputs: list[Tensor] = [grad for grad in grads if grad is not None]
-    arguments: list[list[Tensor]] = [[a for a in branch.grad_arguments if a is not None] for branch in branches]
+    arguments: list[list[Tensor]] = [
+        [a for a in branch.grad_arguments if a is not None] for branch in branches
+    ]
     position = count
     for branch, tensors in zip(branches, handed):
         source = dict(zip(branch.forward.arguments, op.inputs[1:]))
         for tensor in tensors:
             source[tensor] = op.outputs[position]
             position += 1
-        inside = dict(zip(branch.backward.captured, branch.backward.arguments[branch.backward.num_parameters :]))
         for tensor in branch.backward.captured:
             inputs.append(source[tensor])
             for other, list_of in zip(branches, arguments):
                 list_of.append(
-                    inside[tensor] if other is branch else other.backward.argument(tensor.dtype, tensor.shape, "unused")
+                    branch.backward._inside[tensor]
+                    if other is branch
+                    else other.backward.argument(tensor.dtype, tensor.shape, "unused")
                 )
     backward_names = []
     for branch, result, argument in zip(branches, results, arguments):
@@ -150,7 +160,11 @@ def _conditional_gradient(
     current = get_default_graph()
     if current is not op.graph:
         share(current, op.graph)
-    return [[x for x, want in zip(_trainable_positions(op), wanted) if want], [r.dtype for r in results[0]]], inputs, backward_names
+    return (
+        [[x for x, want in zip(_trainable_positions(op), wanted) if want], [r.dtype for r in results[0]]],
+        inputs,
+        backward_names,
+    )
 
 
 def share(graph: Graph, other: Graph) -> None:
@@ -177,7 +191,12 @@ def _if(op: Operation, *grads: Any) -> list[Tensor | None]:
     functions = [_function_attr(op, "then_branch"), _function_attr(op, "else_branch")]
     (positions, dtypes), inputs, names = _conditional_gradient(op, grads, functions)
     made = raw.If(
-        op.inputs[0], inputs, Tin=[t.dtype for t in inputs], Tout=dtypes, then_branch=names[0], else_branch=names[1]
+        op.inputs[0],
+        inputs,
+        Tin=[t.dtype for t in inputs],
+        Tout=dtypes,
+        then_branch=names[0],
+        else_branch=names[1],
     )
     return _spread(op, positions, [] if isinstance(made, Operation) else made)
 
@@ -185,7 +204,7 @@ def _if(op: Operation, *grads: Any) -> list[Tensor | None]:
 @RegisterGradient("Case")
 @RegisterGradient("StatelessCase")
 def _case(op: Operation, *grads: Any) -> list[Tensor | None]:
-    functions = [function.name for function in op.get_attr("branches")]
+    functions = list(op.get_attr("branches"))
     (positions, dtypes), inputs, names = _conditional_gradient(op, grads, functions)
     made = raw.Case(op.inputs[0], inputs, Tin=[t.dtype for t in inputs], Tout=dtypes, branches=names)
     return _spread(op, positions, [] if isinstance(made, Operation) else made)
@@ -201,9 +220,9 @@ class _LoopBackward(FuncGraph):
     def __init__(self, name: str, outer: FuncGraph, invariants: set[Tensor]):
         super().__init__(name, outer)
         self.invariants = invariants
-        self.saved: list[Tensor] = []       # tensors of the forward body
-        self.lists: list[Tensor] = []       # our arguments: the lists of their values
-        self.left: list[Tensor] = []        # the lists without the last values
+        self.saved: list[Tensor] = []  # tensors of the forward body
+        self.lists: list[Tensor] = []  # our arguments: the lists of their values
+        self.left: list[Tensor] = []  # the lists without the last values
 
     def _bring_in(self, tensor: Tensor) -> Tensor:
         if tensor in self.invariants or tensor.op.type == "Const":
@@ -211,7 +230,9 @@ class _LoopBackward(FuncGraph):
         with self.control_dependencies(None), self._own_attributes(), self.as_default():
             values = self.argument("variant", [], "saved")
             shape = tensor.shape.as_list() if tensor.shape.ndims is not None else None
-            element = np.int32(-1) if shape is None else np.array([-1 if n is None else n for n in shape], np.int32)
+            element = (
+                np.int32(-1) if shape is None else np.array([-1 if n is None else n for n in shape], np.int32)
+            )
             left, value = raw.TensorListPopBack(values, element, element_dtype=tensor.dtype)
         self.saved.append(tensor)
         self.lists.append(values)
@@ -228,7 +249,9 @@ def _while(op: Operation, *grads: Any) -> list[Tensor | None]:
     arguments = list(body.arguments)
     invariant = [i for i, (x, y) in enumerate(zip(arguments, results)) if x is y]
     carried = [
-        i for i, x in enumerate(arguments) if is_trainable(x) and i not in set(invariant) and x.dtype.name != "resource"
+        i
+        for i, x in enumerate(arguments)
+        if is_trainable(x) and i not in set(invariant) and x.dtype.name != "resource"
     ]
     carried = _connected(carried, arguments, results, grads)
     sources = [i for i in invariant if is_trainable(arguments[i])]
@@ -261,12 +284,13 @@ def _while(op: Operation, *grads: Any) -> list[Tensor | None]:
         next_step = raw.Sub(step, np.int32(1))
 
     # The forward loop counts its iterations and keeps what was asked for.
-    extra_inputs = [constant(0, np.int32, name="iterations")]
     with op.graph.as_default(), op.graph.control_dependencies(None), op.graph.name_scope("while_saved"):
-        extra_inputs = [raw.Const(value=np.int32(0), dtype=np.int32)]
+        extra_inputs = [constant(0, np.int32, name="iterations")]
         for tensor in backward.saved:
             shape = tensor.shape.as_list() if tensor.shape.ndims is not None else None
-            element = np.int32(-1) if shape is None else np.array([-1 if n is None else n for n in shape], np.int32)
+            element = (
+                np.int32(-1) if shape is None else np.array([-1 if n is None else n for n in shape], np.int32)
+            )
             extra_inputs.append(raw.EmptyTensorList(element, np.int32(-1), element_dtype=tensor.dtype))
     with body.as_default(), body.control_dependencies(None):
         counter = body.argument(np.int32, [], "iterations")
@@ -289,7 +313,7 @@ def _while(op: Operation, *grads: Any) -> list[Tensor | None]:
     captured_arguments = [backward._inside[tensor] for tensor in backward.captured]
     initial = [iterations]
     initial += [zeros_of(op.outputs[i]) if grads[i] is None else convert_to_tensor(grads[i]) for i in carried]
-    initial += [_zeros_like_gradient(op.inputs[i], total) for i, total in zip(used, totals)]
+    initial += [zeros_of(op.inputs[i]) for i in used]
     initial += [*lists, *captured]
     backward.outer = op.graph
     backward_body = backward.define(
@@ -299,12 +323,14 @@ def _while(op: Operation, *grads: Any) -> list[Tensor | None]:
     condition = FuncGraph(new_function_name(op.graph, body_name + "_grad_cond"), op.graph)
     for tensor in initial:
         condition.argument(tensor.dtype, tensor.shape, "arg")
-    backward_cond = condition.define([build(condition, lambda: raw.Greater(condition.arguments[0], np.int32(0)))])
+    backward_cond = condition.define(
+        [build(condition, lambda: raw.Greater(condition.arguments[0], np.int32(0)))]
+    )
     if get_default_graph() is not op.graph:
         share(get_default_graph(), op.graph)
     made = list(raw.While(initial, T=[t.dtype for t in initial], cond=backward_cond, body=backward_body))
 
-    in_grads_of: list[Tensor | None] = [None] * len(op.inputs)
+    in_grads_of: list[Tensor | None] = [None] * len(arguments)
     for i, grad in zip(carried, made[1:]):
         in_grads_of[i] = grad
     for i in sources:
@@ -312,10 +338,6 @@ def _while(op: Operation, *grads: Any) -> list[Tensor | None]:
     for i, grad in zip(used, made[1 + len(carried) :]):
         in_grads_of[i] = grad if grads[i] is None else raw.AddN([grad, convert_to_tensor(grads[i])])
     return in_grads_of
-
-
-def _zeros_like_gradient(source: Tensor, total: Tensor) -> Tensor:
-    return zeros_of(source)
 
 
 def _connected(
@@ -367,4 +389,6 @@ def _call(op: Operation, *grads: Any) -> list[Tensor | None]:
     call = raw.StatefulPartitionedCall if op.type.startswith("Stateful") else raw.PartitionedCall
     made = call(inputs, Tin=[t.dtype for t in inputs], Tout=[r.dtype for r in results], f=backward)
     positions = [i for i, x in enumerate(op.inputs) if is_trainable(x)]
-    return _spread(op, [p for p, want in zip(positions, wanted) if want], [] if isinstance(made, Operation) else made)
+    return _spread(
+        op, [p for p, want in zip(positions, wanted) if want], [] if isinstance(made, Operation) else made
+    )

@@ -19,7 +19,9 @@ def _dtype(op: Operation) -> Any:
 
 def _shape_of(tensor: Tensor) -> Any:
     """The shape of an element, as the operations on lists take it."""
-    return np.array(tensor.shape.as_list(), np.int32) if tensor.shape.is_fully_defined() else raw.Shape(tensor)
+    return (
+        np.array(tensor.shape.as_list(), np.int32) if tensor.shape.is_fully_defined() else raw.Shape(tensor)
+    )
 
 
 def _row_shape(tensor: Tensor) -> Any:
@@ -91,7 +93,9 @@ def _from_tensor(op: Operation, grad: Any) -> list[Any]:
 @RegisterGradient("TensorListGather")
 def _gather(op: Operation, grad: Tensor) -> list[Any]:
     length = raw.TensorListLength(op.inputs[0])
-    scattered = raw.TensorListScatterV2(grad, op.inputs[1], _row_shape(grad), length, element_dtype=_dtype(op))
+    scattered = raw.TensorListScatterV2(
+        grad, op.inputs[1], _row_shape(grad), length, element_dtype=_dtype(op)
+    )
     return [scattered, None, None]
 
 
@@ -100,7 +104,12 @@ def _scatter(op: Operation, grad: Any) -> list[Any]:
     if grad is None:
         return [None] * 4
     tensor, indices = op.inputs[:2]
-    return [raw.TensorListGather(grad, indices, _row_shape(tensor), element_dtype=_dtype(op)), None, None, None]
+    return [
+        raw.TensorListGather(grad, indices, _row_shape(tensor), element_dtype=_dtype(op)),
+        None,
+        None,
+        None,
+    ]
 
 
 @RegisterGradient("TensorListScatterIntoExistingList")

@@ -138,7 +138,14 @@ def cond(
         def make(inputs: Any, names: Any, dtypes: Any, stateful: bool) -> Any:
             op = raw.If if stateful else raw.StatelessIf
             then_branch, else_branch = names
-            return op(pred, inputs, Tin=[t.dtype for t in inputs], Tout=dtypes, then_branch=then_branch, else_branch=else_branch)
+            return op(
+                pred,
+                inputs,
+                Tin=[t.dtype for t in inputs],
+                Tout=dtypes,
+                then_branch=then_branch,
+                else_branch=else_branch,
+            )
 
         functions: list[Any] = [true_fn, false_fn]
         branch, results = _branching(functions, ["true", "false"], scope, make)
@@ -163,10 +170,14 @@ def switch_case(
       ValueError: if their structures differ, or a number is there twice.
     """
     pairs = sorted(branch_fns.items()) if isinstance(branch_fns, dict) else list(branch_fns)
-    pairs = sorted(pairs, key=lambda p: p[0]) if pairs and isinstance(pairs[0], tuple) else list(enumerate(pairs))
+    pairs = (
+        sorted(pairs, key=lambda p: p[0]) if pairs and isinstance(pairs[0], tuple) else list(enumerate(pairs))
+    )
     numbers = [number for number, _ in pairs]
     if not pairs or len(set(numbers)) != len(numbers):
-        raise ValueError(f"branch_fns needs at least one function, and each number once; got the numbers {numbers}")
+        raise ValueError(
+            f"branch_fns needs at least one function, and each number once; got the numbers {numbers}"
+        )
     for _, function in pairs:
         if not callable(function):
             raise TypeError(f"a branch must be callable, got {function!r}; wrap it in a lambda")
@@ -219,9 +230,17 @@ def case(
         checks = []
         if exclusive:
             count = raw.Sum(raw.Cast(raw.Pack(preds), DstT=int32), [0])
-            checks.append(Assert(raw.LessEqual(count, 1), ["more than one predicate of an exclusive case is true:", *preds]))
+            checks.append(
+                Assert(
+                    raw.LessEqual(count, 1), ["more than one predicate of an exclusive case is true:", *preds]
+                )
+            )
         if default is None:
-            checks.append(Assert(raw.Any(raw.Pack(preds), [0]), ["no predicate of a case without default is true:", *preds]))
+            checks.append(
+                Assert(
+                    raw.Any(raw.Pack(preds), [0]), ["no predicate of a case without default is true:", *preds]
+                )
+            )
 
         def from_pair(i: int) -> Any:
             if i == len(pairs) - 1 and default is None:

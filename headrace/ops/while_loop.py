@@ -23,12 +23,20 @@ def _shapes_of(structure: Any, invariants: Any, tensors: list[Tensor]) -> list[T
         return [tensor.shape for tensor in tensors]
     flat = []
     for shape in _flatten_shapes(invariants):
-        flat += [shape.values.shape, shape.indices.shape] if isinstance(shape, IndexedSlices) else [as_shape(shape)]
+        flat += (
+            [shape.values.shape, shape.indices.shape]
+            if isinstance(shape, IndexedSlices)
+            else [as_shape(shape)]
+        )
     if len(flat) != len(tensors):
-        raise ValueError(f"there are {len(tensors)} loop variables and {len(flat)} shape_invariants; give one for each")
+        raise ValueError(
+            f"there are {len(tensors)} loop variables and {len(flat)} shape_invariants; give one for each"
+        )
     for tensor, shape in zip(tensors, flat):
         if not shape.is_compatible_with(tensor.shape):
-            raise ValueError(f"{tensor.name} has shape {tensor.shape}, which its shape invariant {shape} does not allow")
+            raise ValueError(
+                f"{tensor.name} has shape {tensor.shape}, which its shape invariant {shape} does not allow"
+            )
     return flat
 
 
@@ -88,7 +96,14 @@ def while_loop(
     else:
         single = len(loop_vars) == 1
     with name_scope(name, "while", _leaves(loop_vars)) as scope:
-        structure = nest.map_structure(lambda leaf: leaf if hasattr(leaf, "build_from") or isinstance(leaf, IndexedSlices) else convert_to_tensor(leaf), loop_vars)
+        structure = nest.map_structure(
+            lambda leaf: (
+                leaf
+                if hasattr(leaf, "build_from") or isinstance(leaf, IndexedSlices)
+                else convert_to_tensor(leaf)
+            ),
+            loop_vars,
+        )
         loop = _Loop(scope, structure, shape_invariants)
         results = loop.make(cond, body, maximum_iterations, parallel_iterations)
         if not back_prop:
@@ -133,10 +148,16 @@ class _Loop:
 
         def next_values() -> list[Tensor]:
             made = body(*variables(body_graph))
-            if not isinstance(made, (list, tuple)) or (len(self.structure) == 1 and _is_the_variable(made, self.structure)):
+            if not isinstance(made, (list, tuple)) or (
+                len(self.structure) == 1 and _is_the_variable(made, self.structure)
+            ):
                 made = [made]
             # Lists and tuples stand for each other at the top, as programs mix them.
-            made = type(self.structure)(made) if not hasattr(self.structure, "_fields") else type(self.structure)(*made)
+            made = (
+                type(self.structure)(made)
+                if not hasattr(self.structure, "_fields")
+                else type(self.structure)(*made)
+            )
             nest.assert_same_structure(self.structure, made, check_types=False)
             flat = [convert_to_tensor(leaf) for leaf in _leaves(made)]
             if counted:
