@@ -1,7 +1,7 @@
 """Graphs of functions: the branches of a condition and the body of a loop, while Python builds them.
 
-A tensor of a graph outside that is used inside becomes an argument of the function (it is *captured*), so a function
-computes from its arguments alone.
+A tensor of a graph outside that is used inside becomes an argument of the function (it is *captured*), so a
+function computes from its arguments alone.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class FuncGraph(Graph):
 
     @contextlib.contextmanager
     def control_dependencies(self, control_inputs: Any) -> Iterator[None]:
-        """As `Graph.control_dependencies`; what is outside is left to the caller of the function to wait for."""
+        """As `Graph.control_dependencies`; what is outside is left to the function's caller to wait for."""
         inside = control_inputs
         if control_inputs is not None:
             inside = []

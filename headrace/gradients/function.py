@@ -1,7 +1,7 @@
 """Gradients of operations that call functions: conditions, loops, calls.
 
-The gradient of a function is a function too. It is built inside a copy of the forward function, so that using one of
-its tensors captures it; the forward operation is then extended to hand over what was captured.
+The gradient of a function is a function too. It is built inside a copy of the forward function, so that using
+one of its tensors captures it; the forward operation is then extended to hand over what was captured.
 """
 
 from __future__ import annotations
@@ -214,8 +214,11 @@ def _case(op: Operation, *grads: Any) -> list[Tensor | None]:
 
 
 class _LoopBackward(FuncGraph):
-    """The body of a backward loop. A tensor of the forward body that it uses is taken off a list, onto which the
-    forward loop has put it in every iteration; what is the same in every iteration is captured as it is."""
+    """The body of a backward loop.
+
+    A tensor of the forward body that it uses is taken off a list, onto which the forward loop has put it in every
+    iteration; what is the same in every iteration is captured as it is.
+    """
 
     def __init__(self, name: str, outer: FuncGraph, invariants: set[Tensor]):
         super().__init__(name, outer)
@@ -272,7 +275,7 @@ def _while(op: Operation, *grads: Any) -> list[Tensor | None]:
     with backward.as_default():
         sums = []
         totals = []
-        for i, grad in zip(sources, in_grads[len(carried) :]):
+        for grad in in_grads[len(carried) :]:
             if grad is not None:
                 total = backward.argument(grad.dtype, grad.shape, "total")
                 totals.append(total)
@@ -343,7 +346,7 @@ def _while(op: Operation, *grads: Any) -> list[Tensor | None]:
 def _connected(
     carried: list[int], arguments: list[Tensor], results: list[Tensor], grads: Sequence[Any]
 ) -> list[int]:
-    """The loop variables whose gradient some iteration may need: those with a gradient, and what they are made of."""
+    """The loop variables whose gradient some iteration may need: those that have one, and what makes these."""
     wanted = {i for i in carried if grads[i] is not None}
     while True:
         reached = _ancestors([results[i] for i in wanted])

@@ -1,4 +1,4 @@
-"""Gradients of operations on lists of tensors: a list of gradients, in which a missing element stands for zeros."""
+"""Gradients of operations on lists of tensors: lists of gradients, in which no value stands for zeros."""
 
 from __future__ import annotations
 

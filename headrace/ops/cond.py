@@ -65,7 +65,7 @@ def _checked(branches: Sequence[_Branch]) -> None:
         for i, (one, two) in enumerate(zip(first.results, other.results)):
             if one.dtype != two.dtype:
                 raise TypeError(
-                    f"result {i} is {one.dtype.name} in one branch and {two.dtype.name} in another; cast one of them"
+                    f"result {i} is {one.dtype.name} in one branch and {two.dtype.name} in another; cast one"
                 )
 
 
@@ -117,7 +117,8 @@ def cond(
 
     Args:
       pred: a boolean scalar.
-      true_fn, false_fn: return tensors, or nested lists, tuples and dicts of them, of the same structure and dtypes.
+      true_fn, false_fn: return tensors, or nested lists, tuples and dicts of them, of one structure and the
+        same dtypes.
       strict: do not unpack lists of one element.
       name: of the scope.
       fn1, fn2: older names of `true_fn` and `false_fn`.

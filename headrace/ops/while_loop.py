@@ -185,7 +185,8 @@ class _Loop:
         for initial, shape, result in zip(self.initial, self.shapes, results):
             if initial.dtype != result.dtype:
                 raise TypeError(
-                    f"loop variable {initial.name} is {initial.dtype.name}, the body makes it {result.dtype.name}; cast it"
+                    f"loop variable {initial.name} is {initial.dtype.name}, the body makes it "
+                    f"{result.dtype.name}; cast it"
                 )
             if not _allows(shape, result.shape):
                 raise ValueError(
