@@ -489,21 +489,18 @@ HEADRACE_OPS(slicing) {
       .in("x: T")
       .out("y: T", "idx: out_idx")
       .attr("T: type", kOutIndex)
-      .traits(no_gradient)
       .shape(unique_shape)
       .doc("The different elements in the order in which they first occur, and x as indices into them.");
   op("UniqueWithCounts")
       .in("x: T")
       .out("y: T", "idx: out_idx", "count: out_idx")
       .attr("T: type", kOutIndex)
-      .traits(no_gradient)
       .shape(unique_shape)
       .doc("Unique, and how often each occurs.");
   op("UniqueV2")
       .in("x: T", "axis: Taxis")
       .out("y: T", "idx: out_idx")
       .attr("T: type", "Taxis: {int32, int64} = int64", kOutIndex)
-      .traits(no_gradient)
       .shape(unique_v2_shape)
       .doc(
           "The different slices along an axis in the order in which they first occur, and the indices into "
@@ -512,14 +509,12 @@ HEADRACE_OPS(slicing) {
       .in("x: T", "axis: Taxis")
       .out("y: T", "idx: out_idx", "count: out_idx")
       .attr("T: type", "Taxis: {int32, int64} = int64", kOutIndex)
-      .traits(no_gradient)
       .shape(unique_v2_shape)
       .doc("UniqueV2, and how often each occurs.");
   op("ListDiff")
       .in("x: T", "y: T")
       .out("out: T", "idx: out_idx")
       .attr("T: type", kOutIndex)
-      .traits(no_gradient)
       .shape(list_diff_shape)
       .doc("The elements of x that are not in y, and their places in x.");
   for (const char* name : {"LowerBound", "UpperBound"}) {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from headrace.framework import raw
-from headrace.framework.constant import constant_value
+from headrace.framework.constant import constant, constant_value
 from headrace.framework.graph import Tensor
 from headrace.framework.indexed_slices import IndexedSlices
 from headrace.gradients.registry import RegisterGradient
@@ -186,3 +188,35 @@ def _dynamic_stitch(op: Any, grad: Any) -> Any:
 
 RegisterGradient("DynamicStitch")(_dynamic_stitch)
 RegisterGradient("ParallelDynamicStitch")(_dynamic_stitch)
+
+
+# ---- what occurs
+
+
+@RegisterGradient("Unique")
+@RegisterGradient("UniqueWithCounts")
+@RegisterGradient("UniqueV2")
+@RegisterGradient("UniqueWithCountsV2")
+def _unique(op: Any, grad: Any, *_: Any) -> Any:
+    """Each of the different slices is where it first occurs."""
+    x, places = op.inputs[0], op.outputs[1]
+    axis = constant_value(op.inputs[1]) if len(op.inputs) > 1 else np.zeros(0)
+    if axis is None or x.shape.rank is None:
+        raise NotImplementedError(
+            f"the gradient of {op.name} needs to know its axis and the rank of its input"
+        )
+    order = np.arange(x.shape.rank, dtype=np.int32)
+    if axis.size:
+        order[[0, int(axis.flat[0])]] = order[[int(axis.flat[0]), 0]]
+    count = size(places, out_type=places.dtype)
+    there = raw.Range(constant(0, places.dtype), count, constant(1, places.dtype))
+    front = raw.Transpose(grad, order)
+    different = raw.StridedSlice(shape(front), [0], [1], [1], shrink_axis_mask=1)
+    first = raw.UnsortedSegmentMin(there, places, different)
+    found = raw.Transpose(raw.UnsortedSegmentSum(front, first, count), order)
+    return [found] + [None] * (len(op.inputs) - 1)
+
+
+@RegisterGradient("ListDiff")
+def _list_diff(op: Any, grad: Any, _: Any) -> Any:
+    return [raw.UnsortedSegmentSum(grad, op.outputs[1], size(op.inputs[0])), None]

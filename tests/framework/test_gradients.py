@@ -10,6 +10,7 @@ import pytest
 import headrace as tf
 from headrace.framework import errors, raw
 from headrace.gradients import registry
+from headrace.testing import verify_grad
 
 
 @pytest.fixture(autouse=True)
@@ -384,3 +385,14 @@ def test_hessians():
     np.testing.assert_allclose(evaluate(tf.hessians(tf.reduce_sum(w), w)[0]), np.zeros((1, 2, 1, 2)))
     with pytest.raises(ValueError, match="no y depends"):
         tf.hessians(x, w)
+
+
+# ---- gradients that records cannot check: the shapes depend on the values
+
+
+def test_unique_elements():
+    table, rows = np.array([3.0, 1.0, 2.0]), np.array([[3.0, 1.0, 2.0], [5.0, 6.0, 7.0]])
+    places = [0, 1, 0, 2, 1]
+    verify_grad(lambda t: raw.Unique(tf.gather(t, places))[0], [table], order=2)
+    verify_grad(lambda t: raw.UniqueV2(tf.gather(t, places, axis=1), [1])[0], [rows], order=2)
+    verify_grad(lambda t: raw.ListDiff(tf.gather(t, places), tf.gather(t, [2]))[0], [table], order=2)
