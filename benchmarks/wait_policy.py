@@ -1,14 +1,14 @@
 """How threads should wait for each other: measures settings of GNU OpenMP on idle and on busy cores.
 
-A parallel loop ends when its last thread does. Threads that wait may spin, which is quick to go on but keeps a core
-from whoever has work to do (perhaps the very thread that is waited for), or sleep, which costs a system call and a
-wake-up for each loop. Run it where nothing else runs:
+A parallel loop ends when its last thread does. Threads that wait may spin, which is quick to go on but keeps
+a core from whoever has work to do (perhaps the very thread that is waited for), or sleep, which costs a
+system call and a wake-up for each loop. Run it where nothing else runs:
 
     python benchmarks/wait_policy.py
 
-Each setting gets a process of its own, with none, one and two others that only burn time beside it, and prints
-medians and 90th percentiles in ms of three products of matrices: large (1024), middling (128 x 784 x 512), and of
-100 small ones in a row (64 x 64), by `Session.run`. The README's table was made by this.
+Each setting gets a process of its own, with none, one and two others that only burn time beside it, and
+prints medians and 90th percentiles in ms of three products of matrices: large (1024), middling (128 x 784 x
+512), and of 100 small ones in a row (64 x 64), by `Session.run`. The README's table was made by this.
 """
 
 from __future__ import annotations

@@ -100,7 +100,9 @@ def _batch_norm_grad(op: Operation, *grads: Tensor) -> list[Tensor | None]:
         dx = raw.Sub(dx, moments.spread(raw.RealDiv(doffset, moments.count)))
         dx = raw.Sub(dx, raw.Mul(normal, moments.spread(raw.RealDiv(dscale, moments.count))))
     dx = raw.Cast(raw.Mul(dx, moments.spread(raw.Mul(scale, inverse))), DstT=x.dtype)
-    found = gradients([dx, dscale, doffset], [dy, x, scale, mean, variance], grad_ys=list(grads[:3]))
+    inputs = [dy, x, scale, mean, variance]
+    # The inputs depend on each other, but that is the business of the operations that made them.
+    found = gradients([dx, dscale, doffset], inputs, grad_ys=list(grads[:3]), stop_gradients=inputs)
     return found + [None] * len(rest)
 
 
