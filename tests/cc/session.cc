@@ -196,7 +196,6 @@ TEST(passes, algebra_and_identities) {
   const auto broadcast = planned(bench, {x}, {wide});
   CHECK(broadcast->results[0].node != broadcast->arguments[0]);
   CHECK_EQ(broadcast->results[0].shape(), (Shape{2, 2}));
-}));
 }
 
 // ---- plans
