@@ -42,7 +42,7 @@ def binary(op: str, reference: Callable[[Any, Any], Any]) -> Rule:
 
 def with_constant(op: str, reference: Callable[[Any, Any], Any], value: float) -> Rule:
     def rule(x: Value, y: Value, i: int, j: int) -> Any:
-        constant = np.full(x.array.shape if i % 2 else (), value)
+        constant = np.full(x.array.shape if i % 2 else (), value, x.array.dtype)
         pair = (constant, x.array) if j % 2 else (x.array, constant)
         tensors = (constant, x.tensor) if j % 2 else (x.tensor, constant)
         return getattr(raw, op)(*tensors), reference(*pair)
@@ -173,11 +173,13 @@ number = st.integers(0, 255)
 steps = st.lists(st.tuples(number, number, number, number, number), min_size=6, max_size=40)
 
 
-def build(program: list[tuple[int, ...]], known_shapes: bool) -> tuple[list[Value], list[Value]]:
+def build(
+    program: list[tuple[int, ...]], known_shapes: bool, dtype: Any = np.float64
+) -> tuple[list[Value], list[Value]]:
     """The placeholders, and all values of a program of (rule, operand, operand, choice, choice)."""
     sources = [
-        Value(raw.Placeholder(dtype=tf.float64, shape=feed.shape if known_shapes else None), feed)
-        for feed in FEEDS
+        Value(raw.Placeholder(dtype=tf.as_dtype(dtype), shape=feed.shape if known_shapes else None), feed)
+        for feed in [f.astype(dtype) for f in FEEDS]
     ]
     values = list(sources)
     for rule, a, b, i, j in program:
@@ -209,10 +211,11 @@ checked = settings(max_examples=300, deadline=None, derandomize=True, suppress_h
 
 
 @checked
-@given(program=steps, known_shapes=st.booleans(), some=number)
-def test_values(program, known_shapes, some):
+@given(program=steps, known_shapes=st.booleans(), some=number, single=st.booleans())
+def test_values(program, known_shapes, some, single):
+    tolerance = 2e-3 if single else 1e-9
     with tf.Graph().as_default():
-        sources, values = build(program, known_shapes)
+        sources, values = build(program, known_shapes, np.float32 if single else np.float64)
         # Not all of them, so that there is something between to rewrite.
         fetched = [v for k, v in enumerate(values) if k == len(values) - 1 or (some >> k % 8) & 1]
         for value in fetched:
@@ -224,7 +227,7 @@ def test_values(program, known_shapes, some):
             found = run([value.tensor for value in fetched], sources, disabled)
             for value, array in zip(fetched, found):
                 np.testing.assert_allclose(
-                    array, value.array, rtol=1e-9, atol=1e-9, err_msg=value.tensor.name
+                    array, value.array, tolerance, tolerance, err_msg=value.tensor.name
                 )
 
 
