@@ -15,7 +15,7 @@ import headrace._wait_policy
 import headrace.debugging
 import headrace.framework.packing
 import headrace.strings
-from headrace.framework import errors, protos
+from headrace.framework import errors, nest, protos
 from headrace.framework.constant import constant
 from headrace.framework.convert import convert_to_tensor, register_tensor_conversion_function
 from headrace.framework.dtypes import (
@@ -82,6 +82,7 @@ from headrace.gradients.registry import NoGradient, NotDifferentiable, RegisterG
 from headrace.ops.array import *
 from headrace.ops.checks import *
 from headrace.ops.clip import *
+from headrace.ops.cond import *
 from headrace.ops.control_flow import *
 from headrace.ops.diag import *
 from headrace.ops.init import *
@@ -93,6 +94,7 @@ from headrace.ops.slicing import *
 from headrace.ops.space import *
 from headrace.ops.state import *
 from headrace.ops.string import *
+from headrace.ops.while_loop import *
 
 from headrace import bitwise, dtypes, image, initializers, linalg, losses, math, metrics, nn, random, train  # isort: skip
 

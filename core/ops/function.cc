@@ -53,7 +53,10 @@ void if_shape(ShapeContext& c) {
   branches_shape(c, std::array{c.attr<FunctionName>("then_branch"), c.attr<FunctionName>("else_branch")});
 }
 
-void case_shape(ShapeContext& c) { branches_shape(c, c.attr<std::vector<FunctionName>>("branches")); }
+void case_shape(ShapeContext& c) {
+  c.with_rank(0, 0);
+  branches_shape(c, c.attr<std::vector<FunctionName>>("branches"));
+}
 
 // A loop variable has the shape that every iteration keeps: start from the inputs' and relax until the body
 // keeps it.

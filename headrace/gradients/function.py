@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from headrace import _core
 from headrace.framework import raw
 from headrace.framework.constant import constant
 from headrace.framework.convert import convert_to_tensor
@@ -32,8 +33,6 @@ def zeros_of(tensor: Tensor) -> Tensor:
 
 
 def _handle_dtype(handle: Tensor) -> Any:
-    from headrace import _core
-
     return _core.handle_dtype(handle.graph._core, handle._id, handle._index)
 
 
@@ -169,8 +168,6 @@ def _conditional_gradient(
 
 def share(graph: Graph, other: Graph) -> None:
     """Makes the functions of one graph known in another."""
-    from headrace import _core
-
     _core.share_functions(graph._core, other._core)
 
 
@@ -216,8 +213,8 @@ def _case(op: Operation, *grads: Any) -> list[Tensor | None]:
 class _LoopBackward(FuncGraph):
     """The body of a backward loop.
 
-    A tensor of the forward body that it uses is taken off a list, onto which the forward loop has put it in every
-    iteration; what is the same in every iteration is captured as it is.
+    A tensor of the forward body that it uses is taken off a list, onto which the forward loop has put it in
+    every iteration; what is the same in every iteration is captured as it is.
     """
 
     def __init__(self, name: str, outer: FuncGraph, invariants: set[Tensor]):
@@ -346,7 +343,7 @@ def _while(op: Operation, *grads: Any) -> list[Tensor | None]:
 def _connected(
     carried: list[int], arguments: list[Tensor], results: list[Tensor], grads: Sequence[Any]
 ) -> list[int]:
-    """The loop variables whose gradient some iteration may need: those that have one, and what makes these."""
+    """The loop variables whose gradient an iteration may need: those that have one, and what makes these."""
     wanted = {i for i in carried if grads[i] is not None}
     while True:
         reached = _ancestors([results[i] for i in wanted])

@@ -12,7 +12,7 @@ from headrace.framework.dtypes import bool_, int32
 from headrace.framework.func_graph import FuncGraph, build, new_function_name
 from headrace.framework.graph import Graph, Operation, Tensor, get_default_graph, name_scope
 from headrace.framework.indexed_slices import IndexedSlices
-from headrace.ops.control_flow import with_dependencies
+from headrace.ops.control_flow import Assert, with_dependencies
 
 __all__ = ["case", "cond", "switch_case"]
 
@@ -218,8 +218,6 @@ def case(
       TypeError: if a pair is malformed.
       ValueError: if there is no pair.
     """
-    from headrace.ops.control_flow import Assert
-
     pairs = list(pred_fn_pairs.items()) if isinstance(pred_fn_pairs, dict) else list(pred_fn_pairs)
     if not pairs:
         raise ValueError("case needs at least one (predicate, function) pair")
