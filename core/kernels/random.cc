@@ -340,6 +340,38 @@ double sample_gamma(double alpha, Sampler& random) {
   }
 }
 
+double digamma(double x) {
+  double sum = 0;
+  for (; x < 10; x += 1) sum -= 1 / x;
+  const double s = 1 / (x * x);
+  return sum + std::log(x) - 0.5 / x - s * (1.0 / 12 - s * (1.0 / 120 - s * (1.0 / 252 - s * (1.0 / 240))));
+}
+
+// d sample / d alpha at the sample's quantile: minus the derivative of the cumulative distribution by alpha,
+// over the density (Figurnov, Mohamed, Mnih, "Implicit reparameterization gradients", 2018).
+double gamma_slope(double alpha, double x) {
+  if (!(alpha > 0) || !(x >= 0)) return std::numeric_limits<double>::quiet_NaN();
+  if (x == 0) return 0;
+  if (alpha > 2000) {
+    // By the normal approximation of the cube root (Wilson and Hilferty, 1931).
+    const double root = std::cbrt(x / alpha);
+    const double z = (root - 1 + 1 / (9 * alpha)) * 3 * std::sqrt(alpha);
+    const double slope = 1 / (9 * alpha * alpha) - z / (6 * alpha * std::sqrt(alpha));
+    return root * root * root + 3 * alpha * root * root * slope;
+  }
+  // The distribution is the sum of x^(a+n) exp(-x) / gamma(a+n+1) over n, its density the first term times a
+  // / x: terms are kept relative to that.
+  double term = x / alpha, sum = 0, psi = digamma(alpha + 1);
+  const double log_x = std::log(x);
+  for (double n = 1;; n += 1) {
+    sum += term * (log_x - psi);
+    psi += 1 / (alpha + n);
+    term *= x / (alpha + n);
+    if (n > x - alpha && term * (std::abs(log_x - psi) + 1) <= 1e-17 * std::abs(sum)) break;
+  }
+  return -sum;
+}
+
 // log(n!) without lgamma's global variable.
 double log_factorial(double n) {
   int sign;
@@ -438,6 +470,40 @@ std::unique_ptr<Kernel> prepare_gamma(PrepareContext& c) {
   std::unique_ptr<Kernel> made;
   visit(GammaTypes{}, c.output_dtype(0),
         [&]<class T>(std::type_identity<T>) { made = sampler<T, T>(c, &sample_gamma); });
+  return made;
+}
+
+std::unique_ptr<Kernel> prepare_gamma_grad(PrepareContext& c) {
+  const Shape& shape = c.output_shape(0);
+  // Strides of the inputs in the output's dimensions: zero where they are broadcast.
+  const auto strides = [&](int input) {
+    const Shape& from = c.input_shape(input);
+    const auto own = strides_of(from.dims());
+    std::vector<std::int64_t> found(std::size_t(shape.rank()), 0);
+    for (int i = 0; i < from.rank(); ++i) {
+      if (from[i] != 1) found[std::size_t(i + shape.rank() - from.rank())] = own[std::size_t(i)];
+    }
+    return found;
+  };
+  const auto alpha_strides = strides(0), sample_strides = strides(1);
+  std::unique_ptr<Kernel> made;
+  visit(Types<float, double>{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
+    made = kernel([=](RunContext& r) {
+      const T *alpha = r.input<T>(0), *sample = r.input<T>(1);
+      T* y = r.output<T>(0);
+      parallel_for(shape.size(), 300, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          std::int64_t rest = i, a = 0, s = 0;
+          for (int k = shape.rank() - 1; k >= 0; --k) {
+            a += rest % shape[k] * alpha_strides[std::size_t(k)];
+            s += rest % shape[k] * sample_strides[std::size_t(k)];
+            rest /= shape[k];
+          }
+          y[i] = T(gamma_slope(double(alpha[a]), double(sample[s])));
+        }
+      });
+    });
+  });
   return made;
 }
 
@@ -590,6 +656,7 @@ HEADRACE_KERNELS(random) {
   add_kernel("StatelessMultinomial",
              [](PrepareContext& c) { return prepare_multinomial(c, stateless_source(c, 2)); });
   add_kernel("RandomGamma", prepare_gamma);
+  add_kernel("RandomGammaGrad", prepare_gamma_grad);
   add_kernel("RandomPoisson", prepare_poisson);
   add_kernel("RandomPoissonV2", prepare_poisson);
   add_kernel("ParameterizedTruncatedNormal", prepare_parameterized);

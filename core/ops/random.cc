@@ -64,10 +64,10 @@ void stateless_multinomial_shape(ShapeContext& c) {
   multinomial_shape(c);
 }
 
-OpDef& stateful(const char* name, ShapeRule rule) {
+OpDef& stateful(const char* name, ShapeRule rule, bool has_gradient = false) {
   return op(name)
       .attr("seed: int = 0", "seed2: int = 0")
-      .traits(Trait::stateful, Trait::no_gradient)
+      .traits(Trait::stateful, has_gradient ? Trait::stateful : Trait::no_gradient)
       .shape(std::move(rule));
 }
 
@@ -113,11 +113,18 @@ HEADRACE_OPS(random) {
       .out("output: output_dtype")
       .attr(kReal, "output_dtype: {int32, int64} = int64")
       .doc("Classes drawn for each row of unnormalised log probabilities.");
-  stateful("RandomGamma", sample_of_each_shape)
+  stateful("RandomGamma", sample_of_each_shape, /*has_gradient=*/true)
       .in("shape: S", "alpha: T")
       .out("output: T")
       .attr("S: {int32, int64}", "T: {float16, float32, float64}")
       .doc("Samples of the gamma distribution of scale 1 for each shape parameter alpha.");
+  op("RandomGammaGrad")
+      .in("alpha: T", "sample: T")
+      .out("output: T")
+      .attr("T: {float32, float64}")
+      .traits(Trait::elementwise)
+      .shape(broadcast_shape)
+      .doc("How a sample of the gamma distribution changes with its shape parameter alpha.");
   stateful("RandomPoisson", sample_of_each_shape)
       .in("shape: S", "rate: dtype")
       .out("output: dtype")

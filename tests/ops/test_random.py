@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats as scipy_stats
 
 import headrace as tf
 from headrace.framework import errors
@@ -252,6 +253,22 @@ GAMMA = [
 POISSON = [[0, 6, 39], [0, 5, 50], [0, 3, 48], [1, 1, 58]]
 
 
+ALPHAS = np.array([0.05, 0.5, 1.0, 3.0, 40.0, 900.0])
+QUANTILES = np.array([[0.01], [0.3], [0.9], [0.9999]])
+
+
+def gamma_slope(alpha, sample):
+    """By finite differences of the quantile function."""
+    if not sample.size or not alpha.size:
+        return np.zeros(np.broadcast_shapes(alpha.shape, sample.shape))
+    alpha = alpha.astype(np.float64)
+    quantile = scipy_stats.gamma.cdf(sample.astype(np.float64), alpha)
+    step = 1e-5 * alpha
+    return (scipy_stats.gamma.ppf(quantile, alpha + step) - scipy_stats.gamma.ppf(quantile, alpha - step)) / (
+        2 * step
+    )
+
+
 def truncated(outputs, inputs, attrs):
     low, high = inputs[3:]
     values = outputs[0].astype(np.float64)
@@ -343,6 +360,16 @@ RECORDS = [
         check=sampled(GAMMA, 1e-6),
         dtypes=("float32", "float64", "float16"),
         constants=(0,),
+    ),
+    OpRecord(
+        "RandomGammaGrad",
+        cases=[
+            Case(inputs=(ALPHAS, scipy_stats.gamma.ppf(QUANTILES, ALPHAS))),
+            Case(inputs=(np.zeros([0, 3]), np.ones([2, 1, 3]))),
+        ],
+        reference=gamma_slope,
+        dtypes=("float32", "float64"),
+        tolerance={"float64": 1e-5, "float32": 1e-4},
     ),
     OpRecord(
         "RandomPoisson",
@@ -445,17 +472,16 @@ def test_graph_seed_alone_makes_operations_differ(graph):
 
 def test_distributions(graph):
     n = 200_000
-    scipy = pytest.importorskip("scipy.stats")
     tensors = {
-        scipy.uniform(2, 3): tf.random_uniform([n], 2, 5, seed=1),
-        scipy.norm(1, 2): tf.random_normal([n], 1.0, 2.0, seed=2),
-        scipy.truncnorm(-2, 2, 1, 0.5): tf.truncated_normal([n], 1.0, 0.5, seed=3),
-        scipy.gamma(0.7, scale=0.5): tf.random_gamma([n], 0.7, 2.0, seed=4),
-        scipy.gamma(3.0): tf.random_gamma([n], 3.0, seed=5),
+        scipy_stats.uniform(2, 3): tf.random_uniform([n], 2, 5, seed=1),
+        scipy_stats.norm(1, 2): tf.random_normal([n], 1.0, 2.0, seed=2),
+        scipy_stats.truncnorm(-2, 2, 1, 0.5): tf.truncated_normal([n], 1.0, 0.5, seed=3),
+        scipy_stats.gamma(0.7, scale=0.5): tf.random_gamma([n], 0.7, 2.0, seed=4),
+        scipy_stats.gamma(3.0): tf.random_gamma([n], 3.0, seed=5),
     }
     with tf.Session() as session:
         for distribution, values in zip(tensors, session.run(list(tensors.values()))):
-            assert scipy.kstest(values, distribution.cdf).pvalue > 1e-3
+            assert scipy_stats.kstest(values, distribution.cdf).pvalue > 1e-3
         for rate in (0.3, 4.0, 30.0):
             values = session.run(tf.random_poisson(rate, [n], seed=6))
             assert abs(values.mean() - rate) < 5 * np.sqrt(rate / n)
@@ -464,10 +490,9 @@ def test_distributions(graph):
 
 @pytest.mark.parametrize("low,high", [(-1.0, 1.0), (-np.inf, 2.0), (4.0, np.inf), (-0.3, 0.2), (-6.0, -5.0)])
 def test_parameterized_truncated_normal_distribution(graph, low, high):
-    scipy = pytest.importorskip("scipy.stats")
     values = parameterized_truncated_normal([1, 50_000], 0.0, 1.0, low, high, tf.float64, seed=9)
     with tf.Session() as session:
-        assert scipy.kstest(session.run(values)[0], scipy.truncnorm(low, high).cdf).pvalue > 1e-3
+        assert scipy_stats.kstest(session.run(values)[0], scipy_stats.truncnorm(low, high).cdf).pvalue > 1e-3
 
 
 def test_invalid_rates_and_shapes_give_nan(graph):
@@ -539,3 +564,14 @@ def test_shuffle_of_strings(graph):
         once, twice = session.run(names), session.run(names)
     assert sorted(once) == sorted(twice) == [letter.encode() for letter in "abcdefghij"]
     assert list(once) != list(twice)
+
+
+def test_gradient_of_gamma_samples(graph):
+    """The mean of the samples is alpha, so the mean of their slopes is 1."""
+    alpha = tf.constant([0.4, 2.0, 50.0, 5000.0], tf.float64)
+    samples = tf.random_gamma([20_000], alpha, dtype=tf.float64, seed=1)
+    slopes = tf.gradients(samples, alpha)[0] / 20_000
+    with tf.Session() as session:
+        np.testing.assert_allclose(session.run(slopes), np.ones(4), rtol=0.03)
+    with pytest.raises(NotImplementedError, match="only once"):
+        tf.gradients(slopes, alpha)
