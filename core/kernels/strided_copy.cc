@@ -15,8 +15,10 @@ namespace {
 using Dim = StridedCopy::Dim;
 
 constexpr double kNanosecondsPerByte = 0.15;
-constexpr std::int64_t kShortRun = 32;  // bytes up to which a loop is faster than memcpy
-constexpr std::int64_t kTile = 32;      // side of the blocks in which a transpose walks
+constexpr std::int64_t kShortRun = 32;        // bytes up to which a loop is faster than memcpy
+constexpr std::int64_t kTileElements = 4096;  // of the tiles in which a transpose walks, at most
+constexpr std::int64_t kConflict =
+    2048;  // lines so many bytes apart compete for the same places in the cache
 constexpr std::size_t kMaxRank = 32;
 
 template <class T>
@@ -43,23 +45,72 @@ void copy_line(const T* from, T* to, Dim dim) {
   for (std::int64_t i = 0; i < dim.size; ++i) to[i * dim.to] = from[i * dim.from];
 }
 
+// to[i * to_stride + j] = from[j * from_stride + i] for i, j < kBlock<T>: as many rows as fit registers.
+template <class T>
+constexpr std::int64_t kBlock = 1;
 #if defined(__SSE2__)
-// Four rows of four 32-bit elements.
-inline void transpose_4x4(const std::uint32_t* from, std::int64_t from_stride, std::uint32_t* to,
-                          std::int64_t to_stride) {
-  const auto load = [&](int i) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * from_stride));
+template <>
+constexpr std::int64_t kBlock<std::uint8_t> = 8;
+template <>
+constexpr std::int64_t kBlock<std::uint16_t> = 8;
+template <>
+constexpr std::int64_t kBlock<std::uint32_t> = 4;
+template <>
+constexpr std::int64_t kBlock<std::uint64_t> = 2;
+
+inline __m128i load(const void* from) { return _mm_loadu_si128(static_cast<const __m128i*>(from)); }
+inline __m128i load_half(const void* from) { return _mm_loadl_epi64(static_cast<const __m128i*>(from)); }
+inline void store(void* to, __m128i row) { _mm_storeu_si128(static_cast<__m128i*>(to), row); }
+inline void store_half(void* to, __m128i row) { _mm_storel_epi64(static_cast<__m128i*>(to), row); }
+inline __m128i upper(__m128i row) { return _mm_unpackhi_epi64(row, row); }
+
+inline void transpose_block(const std::uint8_t* from, std::int64_t f, std::uint8_t* to, std::int64_t t) {
+  __m128i pairs[4];
+  for (int i = 0; i < 4; ++i)
+    pairs[i] = _mm_unpacklo_epi8(load_half(from + 2 * i * f), load_half(from + (2 * i + 1) * f));
+  const __m128i a = _mm_unpacklo_epi16(pairs[0], pairs[1]), b = _mm_unpackhi_epi16(pairs[0], pairs[1]);
+  const __m128i c = _mm_unpacklo_epi16(pairs[2], pairs[3]), d = _mm_unpackhi_epi16(pairs[2], pairs[3]);
+  const __m128i rows[4] = {_mm_unpacklo_epi32(a, c), _mm_unpackhi_epi32(a, c), _mm_unpacklo_epi32(b, d),
+                           _mm_unpackhi_epi32(b, d)};
+  for (int i = 0; i < 4; ++i) {
+    store_half(to + 2 * i * t, rows[i]);
+    store_half(to + (2 * i + 1) * t, upper(rows[i]));
+  }
+}
+
+inline void transpose_block(const std::uint16_t* from, std::int64_t f, std::uint16_t* to, std::int64_t t) {
+  __m128i low[4], high[4];
+  for (int i = 0; i < 4; ++i) {
+    const __m128i a = load(from + 2 * i * f), b = load(from + (2 * i + 1) * f);
+    low[i] = _mm_unpacklo_epi16(a, b);
+    high[i] = _mm_unpackhi_epi16(a, b);
+  }
+  const auto store_four = [&](const __m128i* pairs, std::uint16_t* rows) {
+    const __m128i a = _mm_unpacklo_epi32(pairs[0], pairs[1]), b = _mm_unpackhi_epi32(pairs[0], pairs[1]);
+    const __m128i c = _mm_unpacklo_epi32(pairs[2], pairs[3]), d = _mm_unpackhi_epi32(pairs[2], pairs[3]);
+    store(rows, _mm_unpacklo_epi64(a, c));
+    store(rows + t, _mm_unpackhi_epi64(a, c));
+    store(rows + 2 * t, _mm_unpacklo_epi64(b, d));
+    store(rows + 3 * t, _mm_unpackhi_epi64(b, d));
   };
-  const auto store = [&](int i, __m128i row) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i * to_stride), row);
-  };
-  const __m128i a = load(0), b = load(1), c = load(2), d = load(3);
+  store_four(low, to);
+  store_four(high, to + 4 * t);
+}
+
+inline void transpose_block(const std::uint32_t* from, std::int64_t f, std::uint32_t* to, std::int64_t t) {
+  const __m128i a = load(from), b = load(from + f), c = load(from + 2 * f), d = load(from + 3 * f);
   const __m128i ab_low = _mm_unpacklo_epi32(a, b), ab_high = _mm_unpackhi_epi32(a, b);
   const __m128i cd_low = _mm_unpacklo_epi32(c, d), cd_high = _mm_unpackhi_epi32(c, d);
-  store(0, _mm_unpacklo_epi64(ab_low, cd_low));
-  store(1, _mm_unpackhi_epi64(ab_low, cd_low));
-  store(2, _mm_unpacklo_epi64(ab_high, cd_high));
-  store(3, _mm_unpackhi_epi64(ab_high, cd_high));
+  store(to, _mm_unpacklo_epi64(ab_low, cd_low));
+  store(to + t, _mm_unpackhi_epi64(ab_low, cd_low));
+  store(to + 2 * t, _mm_unpacklo_epi64(ab_high, cd_high));
+  store(to + 3 * t, _mm_unpackhi_epi64(ab_high, cd_high));
+}
+
+inline void transpose_block(const std::uint64_t* from, std::int64_t f, std::uint64_t* to, std::int64_t t) {
+  const __m128i a = load(from), b = load(from + f);
+  store(to, _mm_unpacklo_epi64(a, b));
+  store(to + t, _mm_unpackhi_epi64(a, b));
 }
 #endif
 
@@ -67,21 +118,32 @@ inline void transpose_4x4(const std::uint32_t* from, std::int64_t from_stride, s
 template <class T>
 void transpose_tile(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride, std::int64_t rows,
                     std::int64_t columns) {
+  constexpr std::int64_t block = kBlock<T>;
   std::int64_t done_rows = 0, done_columns = 0;
-#if defined(__SSE2__)
-  if constexpr (std::is_same_v<T, std::uint32_t>) {
-    done_rows = rows & ~std::int64_t(3);
-    done_columns = columns & ~std::int64_t(3);
-    for (std::int64_t i = 0; i < done_rows; i += 4) {
-      for (std::int64_t j = 0; j < done_columns; j += 4)
-        transpose_4x4(from + j * from_stride + i, from_stride, to + i * to_stride + j, to_stride);
+  if constexpr (block > 1) {
+    done_rows = rows - rows % block;
+    done_columns = columns - columns % block;
+    for (std::int64_t j = 0; j < done_columns; j += block) {
+      for (std::int64_t i = 0; i < done_rows; i += block)
+        transpose_block(from + j * from_stride + i, from_stride, to + i * to_stride + j, to_stride);
     }
   }
-#endif
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::int64_t j = i < done_rows ? done_columns : 0; j < columns; ++j)
       to[i * to_stride + j] = from[j * from_stride + i];
   }
+}
+
+// The same by way of a buffer, so that each line of memory is read once and written once, whole: where
+// strides are powers of two, the lines of a tile would push each other out of the cache.
+template <class T>
+void transpose_buffered(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride,
+                        std::int64_t rows, std::int64_t columns) {
+  T buffer[kTileElements];
+  transpose_tile(from, from_stride, buffer, columns, rows, columns);
+  for (std::int64_t i = 0; i < rows; ++i)
+    std::memcpy(static_cast<void*>(to + i * to_stride), buffer + i * columns,
+                std::size_t(columns) * sizeof(T));
 }
 
 // Walks all dimensions but those that `inner` handles, in parallel, keeping offsets as an odometer does.
@@ -132,9 +194,13 @@ void StridedCopy::copy_swapped(const T* from, T* to) const {
         target += index * dims_[d].to;
         if (d + 2 >= dims_.size()) tile[d + 2 - dims_.size()] = index;
       }
-      transpose_tile(from + source, columns_.from, to + target, rows_.to,
-                     std::min(row_tile_, rows_.size - tile[0] * row_tile_),
-                     std::min(column_tile_, columns_.size - tile[1] * column_tile_));
+      const std::int64_t rows = std::min(row_tile_, rows_.size - tile[0] * row_tile_);
+      const std::int64_t columns = std::min(column_tile_, columns_.size - tile[1] * column_tile_);
+      if (std::is_trivially_copyable_v<T> && buffered_) {
+        transpose_buffered(from + source, columns_.from, to + target, rows_.to, rows, columns);
+      } else {
+        transpose_tile(from + source, columns_.from, to + target, rows_.to, rows, columns);
+      }
     }
   });
 }
@@ -205,9 +271,11 @@ StridedCopy::StridedCopy(DType dtype, std::span<const std::int64_t> dims,
   columns_ = last;
   dims_.pop_back();
   dims_.erase(rows);
-  // A narrow tile may be long.
-  row_tile_ = std::min(rows_.size, std::max(kTile, kTile * kTile / columns_.size));
-  column_tile_ = std::min(columns_.size, std::max(kTile, kTile * kTile / rows_.size));
+  // Two lines of the cache wide; a narrow tile may be long.
+  const std::int64_t side = std::clamp<std::int64_t>(128 / std::int64_t(size_of(dtype)), 16, 64);
+  row_tile_ = std::min(rows_.size, std::max(side, side * side / columns_.size));
+  column_tile_ = std::min(columns_.size, std::max(side, side * side / rows_.size));
+  buffered_ = rows_.to * std::int64_t(size_of(dtype)) % kConflict == 0;
   dims_.push_back({(rows_.size + row_tile_ - 1) / row_tile_, row_tile_ * rows_.from, row_tile_ * rows_.to});
   dims_.push_back({(columns_.size + column_tile_ - 1) / column_tile_, column_tile_ * columns_.from,
                    column_tile_ * columns_.to});

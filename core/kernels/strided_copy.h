@@ -36,6 +36,7 @@ class StridedCopy {
   // Where `from` is contiguous along another dimension (rows) than `to` (columns), these two are walked in
   // tiles and `dims_` is what is left of the others, followed by the tiles.
   bool swapped_ = false;
+  bool buffered_ = false;  // a tile is transposed in a buffer first
   Dim rows_{}, columns_{};
   std::int64_t row_tile_ = 0, column_tile_ = 0;
   template <class T>
