@@ -7,7 +7,7 @@ draw the numbers that TensorFlow draws.
 from __future__ import annotations
 
 import math as pymath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Initializer:
     """Base class of initializers: subclasses are callable with (shape, dtype, partition_info)."""
 
     # Names of the constructor's arguments, each kept in the attribute of that name.
-    _options: tuple[str, ...] = ()
+    _options: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
         """Returns a tensor of this shape.
@@ -83,7 +83,7 @@ class Zeros(Initializer):
         dtype: Dtype where the caller gives none.
     """
 
-    _options = ("dtype",)
+    _options: ClassVar[tuple[str, ...]] = ("dtype",)
 
     def __init__(self, dtype: Any = dtypes.float32):
         self.dtype = dtypes.as_dtype(dtype)
@@ -99,7 +99,7 @@ class Ones(Initializer):
         dtype: Dtype where the caller gives none.
     """
 
-    _options = ("dtype",)
+    _options: ClassVar[tuple[str, ...]] = ("dtype",)
 
     def __init__(self, dtype: Any = dtypes.float32):
         self.dtype = dtypes.as_dtype(dtype)
@@ -121,7 +121,7 @@ class Constant(Initializer):
         TypeError: If `value` is neither a number, list nor array.
     """
 
-    _options = ("value", "dtype")
+    _options: ClassVar[tuple[str, ...]] = ("value", "dtype")
 
     def __init__(self, value: Any = 0, dtype: Any = dtypes.float32, verify_shape: bool = False):
         if not (np.isscalar(value) or isinstance(value, (list, tuple, np.ndarray))):
@@ -147,7 +147,7 @@ class RandomUniform(Initializer):
         dtype: Dtype where the caller gives none.
     """
 
-    _options = ("minval", "maxval", "seed", "dtype")
+    _options: ClassVar[tuple[str, ...]] = ("minval", "maxval", "seed", "dtype")
 
     def __init__(
         self, minval: Any = 0, maxval: Any = None, seed: int | None = None, dtype: Any = dtypes.float32
@@ -171,7 +171,7 @@ class RandomNormal(Initializer):
         dtype: Dtype where the caller gives none, a float.
     """
 
-    _options = ("mean", "stddev", "seed", "dtype")
+    _options: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed", "dtype")
 
     def __init__(
         self, mean: Any = 0.0, stddev: Any = 1.0, seed: int | None = None, dtype: Any = dtypes.float32
@@ -202,7 +202,10 @@ class TruncatedNormal(RandomNormal):
 def _full_shape(shape: Any, partition_info: Any) -> list[int]:
     """The shape of the whole variable, of which a partition may have been asked for."""
     whole = shape if partition_info is None else partition_info.full_shape
-    return TensorShape(whole).as_list()
+    sizes = [size for size in TensorShape(whole).as_list() if size is not None]
+    if len(sizes) != len(TensorShape(whole)):
+        raise ValueError(f"an initializer needs a shape that is wholly known, not {whole}")
+    return sizes
 
 
 class UniformUnitScaling(Initializer):
@@ -217,7 +220,7 @@ class UniformUnitScaling(Initializer):
         dtype: Dtype where the caller gives none, a float.
     """
 
-    _options = ("factor", "seed", "dtype")
+    _options: ClassVar[tuple[str, ...]] = ("factor", "seed", "dtype")
 
     def __init__(self, factor: float = 1.0, seed: int | None = None, dtype: Any = dtypes.float32):
         self.factor = factor
@@ -258,7 +261,7 @@ class VarianceScaling(Initializer):
         ValueError: If an argument has another value.
     """
 
-    _options = ("scale", "mode", "distribution", "seed", "dtype")
+    _options: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed", "dtype")
 
     def __init__(
         self,
@@ -309,7 +312,7 @@ class GlorotUniform(VarianceScaling):
         dtype: Dtype where the caller gives none, a float.
     """
 
-    _options = ("seed", "dtype")
+    _options: ClassVar[tuple[str, ...]] = ("seed", "dtype")
 
     def __init__(self, seed: int | None = None, dtype: Any = dtypes.float32):
         super().__init__(1.0, "fan_avg", "uniform", seed, dtype)
@@ -323,7 +326,7 @@ class GlorotNormal(VarianceScaling):
         dtype: Dtype where the caller gives none, a float.
     """
 
-    _options = ("seed", "dtype")
+    _options: ClassVar[tuple[str, ...]] = ("seed", "dtype")
 
     def __init__(self, seed: int | None = None, dtype: Any = dtypes.float32):
         super().__init__(1.0, "fan_avg", "truncated_normal", seed, dtype)
@@ -340,7 +343,7 @@ class Orthogonal(Initializer):
         dtype: Dtype where the caller gives none, a float.
     """
 
-    _options = ("gain", "seed", "dtype")
+    _options: ClassVar[tuple[str, ...]] = ("gain", "seed", "dtype")
 
     def __init__(self, gain: float = 1.0, seed: int | None = None, dtype: Any = dtypes.float32):
         self.gain = gain
@@ -371,7 +374,7 @@ class Identity(Initializer):
         dtype: Dtype where the caller gives none, a float.
     """
 
-    _options = ("gain", "dtype")
+    _options: ClassVar[tuple[str, ...]] = ("gain", "dtype")
 
     def __init__(self, gain: float = 1.0, dtype: Any = dtypes.float32):
         self.gain = gain
@@ -382,7 +385,7 @@ class Identity(Initializer):
         if len(sizes) != 2:
             raise ValueError(f"an identity matrix has two dimensions, not shape {tuple(sizes)}")
         dtype = self._dtype(dtype)
-        matrix = np.eye(*sizes) * self.gain
+        matrix = np.eye(sizes[0], sizes[1]) * self.gain
         if partition_info is not None:
             starts = partition_info.var_offset
             stops = [start + size for start, size in zip(starts, TensorShape(shape).as_list())]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from headrace.framework import dtypes
 from headrace.framework.shapes import TensorShape
-from headrace.ops.variable_scope import get_variable, variable_scope
+from headrace.ops.variable_scope import get_variable, known_sizes, variable_scope
 from headrace.ops.variables import Variable
 
 __all__ = [
@@ -40,7 +41,7 @@ def fixed_size_partitioner(num_shards: int, axis: int = 0) -> Partitioner:
     """
 
     def partitioner(shape: TensorShape, dtype: Any = None, **_: Any) -> list[int]:
-        return _along(axis, min(num_shards, shape.as_list()[axis]), shape)
+        return _along(axis, min(num_shards, known_sizes(shape)[axis]), shape)
 
     return partitioner
 
@@ -63,7 +64,7 @@ def variable_axis_size_partitioner(
         raise ValueError("max_shard_bytes, bytes_per_string_element and max_shards must be positive")
 
     def partitioner(shape: TensorShape, dtype: Any) -> list[int]:
-        length = shape.as_list()[axis]
+        length = known_sizes(shape)[axis]
         row = _elements(shape) // max(length, 1) * _element_bytes(dtype, bytes_per_string_element)
         rows = max(1, max_shard_bytes // row) if row else length
         count = min(length, -(-length // max(rows, 1)))
@@ -91,17 +92,14 @@ def min_max_variable_partitioner(
 
     def partitioner(shape: TensorShape, dtype: Any) -> list[int]:
         total = _elements(shape) * _element_bytes(dtype, bytes_per_string_element)
-        count = max(1, min(total // min_slice_size, max_partitions, shape.as_list()[axis]))
+        count = max(1, min(total // min_slice_size, max_partitions, known_sizes(shape)[axis]))
         return _along(axis, count, shape)
 
     return partitioner
 
 
 def _elements(shape: TensorShape) -> int:
-    count = shape.num_elements()
-    if count is None:
-        raise ValueError(f"a variable of the partly known shape {shape} cannot be cut")
-    return count
+    return prod(known_sizes(shape))
 
 
 def create_partitioned_variables(

@@ -205,10 +205,10 @@ def random_crop(value: Any, size: Any, seed: int | None = None, name: str | None
             ["random_crop needs value.shape >= size, got", shape, size],
             summarize=1000,
         )
-        shape = control_flow.with_dependencies([check], shape)
-        limit = shape - size + 1
+        checked: Any = control_flow.with_dependencies([check], shape)
+        limit = checked - size + 1
         offset = (
-            random_uniform(array.shape(shape), dtype=size.dtype, maxval=size.dtype.max, seed=seed) % limit
+            random_uniform(array.shape(checked), dtype=size.dtype, maxval=size.dtype.max, seed=seed) % limit
         )
         return slicing.slice(value, offset, size, name=scope)
 

@@ -383,9 +383,17 @@ def _checked_partitions(partitions: Any, shape: TensorShape, name: str) -> list[
     return [int(count) for count in partitions]
 
 
+def known_sizes(shape: TensorShape) -> list[int]:
+    """The dimensions of a shape that must be wholly known."""
+    sizes = [size for size in shape.as_list() if size is not None]
+    if len(sizes) != len(shape):
+        raise ValueError(f"a variable of the partly known shape {shape} cannot be cut")
+    return sizes
+
+
 def _slices(shape: TensorShape, partitions: list[int]) -> Iterator[tuple[list[int], list[int]]]:
     """Offset and size of each part; the first parts are one longer where it does not divide."""
-    sizes = shape.as_list()
+    sizes = known_sizes(shape)
     axis = next((i for i, count in enumerate(partitions) if count > 1), 0)
     each, longer = divmod(sizes[axis], partitions[axis])
     start = 0

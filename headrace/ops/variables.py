@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from headrace.framework import dtypes, protos, raw
 from headrace.framework.convert import convert_to_tensor, register_tensor_conversion_function
@@ -166,7 +166,7 @@ class Variable:
         TypeError: If `initial_value` does not fit `dtype`.
     """
 
-    SaveSliceInfo = SaveSliceInfo
+    SaveSliceInfo: ClassVar[Any] = SaveSliceInfo
 
     # NumPy's operators leave the work to ours.
     __array_priority__ = 100
@@ -190,7 +190,7 @@ class Variable:
         aggregation: Any = VariableAggregation.NONE,
         shape: Any = None,
     ):
-        self._save_slice_info: SaveSliceInfo | None = None
+        self._save_slice_info: Any = None
         if variable_def is not None:
             if initial_value is not None:
                 raise ValueError("variable_def and initial_value cannot both be given")
@@ -228,7 +228,7 @@ class Variable:
                     f"the initial value {value.name} has the partly known shape {value.shape}; fix it, for "
                     "instance with tf.reshape, or pass validate_shape=False"
                 )
-            self._initial_value = value
+            self._initial_value: Any = value
             self._handle = raw.VarHandleOp(
                 dtype=value.dtype, shape=static, shared_name=scope[:-1], name=scope
             )
@@ -356,10 +356,10 @@ class Variable:
         """The tensor that the initializer assigns."""
         return self._initial_value
 
-    def _set_save_slice_info(self, info: SaveSliceInfo) -> None:
+    def _set_save_slice_info(self, info: Any) -> None:
         self._save_slice_info = info
 
-    def _get_save_slice_info(self) -> SaveSliceInfo | None:
+    def _get_save_slice_info(self) -> Any:
         return self._save_slice_info
 
     # -- reading
@@ -605,7 +605,7 @@ class Variable:
 
     def __getitem__(self, item: Any) -> Tensor:
         """Returns a slice, as of a tensor; its method `assign(value)` assigns to that part."""
-        sliced: Any = Tensor.__getitem__(self.value(), item)  # type: ignore[attr-defined]
+        sliced: Any = Tensor.__getitem__(self.value(), item)
         if sliced.op.type == "StridedSlice":
 
             def assign(value: Any, name: str | None = None) -> Tensor:
