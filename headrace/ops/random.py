@@ -179,7 +179,6 @@ def parameterized_truncated_normal(
 
 def random_shuffle(value: Any, seed: int | None = None, name: str | None = None) -> Tensor:
     """Returns the rows of `value` (its slices along the first dimension) in random order."""
-    value = convert_to_tensor(value, name="value")
     return raw.RandomShuffle(value, **_seeds(seed), name=name)
 
 

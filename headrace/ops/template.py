@@ -79,8 +79,8 @@ class Template:
 
     @property
     def variable_scope_name(self) -> str | None:
-        """The name of that scope."""
-        return None if self._scope is None else self._scope.name
+        """The name of that scope and a "/"; None before the first call."""
+        return None if self._scope is None else self._scope.name + "/"
 
     def _collected(self, key: str) -> list[Variable]:
         return [] if self._scope is None else self._scope.get_collection(key)

@@ -323,7 +323,7 @@ def test_templates(graph):
     assert [value.tolist() for value in values(a, b, c)] == [[2], [6], [5]]
     assert [variable.name for variable in tf.global_variables()] == ["double/w:0", "double_1/w:0"]
     assert double.trainable_variables == double.variables == tf.global_variables()[:1]
-    assert (double.name, double.variable_scope_name) == ("double", "double")
+    assert (double.name, double.variable_scope_name) == ("double", "double/")
 
     careless = tf.make_template("careless", lambda: tf.Variable(0.0))
     careless()
