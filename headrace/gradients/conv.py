@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from headrace import _core
 from headrace.framework import raw
 from headrace.framework.graph import Operation, Tensor
@@ -70,3 +72,48 @@ def _dilation(op: Operation, grad: Tensor) -> list[Tensor]:
         raw.Dilation2DBackpropInput(x, w, grad, **attributes),
         raw.Dilation2DBackpropFilter(x, w, grad, **attributes),
     ]
+
+
+def _places(x: Tensor, op: Operation) -> Tensor:
+    """What each place of the filter of a dilation lies over: [batch, rows, columns, places, channels]."""
+    rows, columns, _ = op.inputs[1].shape.as_list()
+    patches = raw.ExtractImagePatches(
+        x,
+        ksizes=[1, rows, columns, 1],
+        strides=op.get_attr("strides"),
+        rates=op.get_attr("rates"),
+        padding=op.get_attr("padding"),
+    )
+    outputs = raw.Slice(raw.Shape(op.inputs[2]), [0], [3])
+    return raw.Reshape(
+        patches, raw.ConcatV2([outputs, [rows * columns], raw.Slice(raw.Shape(x), [3], [1])], 0)
+    )
+
+
+def _flat(w: Tensor) -> Tensor:
+    rows, columns, channels = w.shape.as_list()
+    return raw.Reshape(w, [1, 1, 1, rows * columns, channels])
+
+
+def _chosen(op: Operation) -> Tensor:
+    """One where a place was the largest, as it was for the forward operation; else zero."""
+    x, w, _ = op.inputs
+    if not w.shape.is_fully_defined():
+        raise NotImplementedError(f"the second derivative at {op.name} needs the static shape of the filter")
+    sums = raw.AddV2(_places(x, op), _flat(w))
+    inside = raw.Greater(_places(raw.OnesLike(x), op), raw.ZerosLike(sums))
+    lowest = raw.Cast(np.float64(-np.inf), DstT=x.dtype)
+    best = raw.ArgMax(raw.SelectV2(inside, sums, lowest), 3)
+    dtype = x.dtype.as_numpy_dtype
+    return raw.OneHot(best, w.shape.as_list()[0] * w.shape.as_list()[1], dtype(1), dtype(0), axis=3)
+
+
+# The derivatives of a dilation are linear in the gradient of its output, and step functions of all else.
+@RegisterGradient("Dilation2DBackpropInput")
+def _dilation_input(op: Operation, grad: Tensor) -> list[Tensor | None]:
+    return [None, None, raw.Sum(raw.Mul(_chosen(op), _places(grad, op)), [3])]
+
+
+@RegisterGradient("Dilation2DBackpropFilter")
+def _dilation_filter(op: Operation, grad: Tensor) -> list[Tensor | None]:
+    return [None, None, raw.Sum(raw.Mul(_chosen(op), _flat(grad)), [3])]

@@ -333,18 +333,20 @@ MORPHOLOGY_BAD = [
     )
 ]
 RECORDS += [
-    # Its derivatives are step functions of the input, and no operation gathers by their places.
     OpRecord(
         "Dilation2D",
         dilation_cases(False),
         dilation,
         REAL,
         differentiable=(0, 1),
-        second_order=False,
         bad=MORPHOLOGY_BAD,
     ),
-    OpRecord("Dilation2DBackpropInput", dilation_cases(True), dilation_backprop(0), REAL),
-    OpRecord("Dilation2DBackpropFilter", dilation_cases(True), dilation_backprop(1), REAL),
+    OpRecord(
+        "Dilation2DBackpropInput", dilation_cases(True), dilation_backprop(0), REAL, differentiable=(0, 1, 2)
+    ),
+    OpRecord(
+        "Dilation2DBackpropFilter", dilation_cases(True), dilation_backprop(1), REAL, differentiable=(0, 1, 2)
+    ),
 ]
 
 run_records(globals(), RECORDS)
