@@ -190,6 +190,30 @@ def evaluate(op: str, inputs: object, attrs: object | None = None) -> list:
     Computes one operation on arrays, outside any graph and session; returns a list of arrays.
     """
 
+def define_function(graph: Graph, name: str, body: Graph, arguments: object, results: object, targets: object) -> None:
+    """
+    Adds to a graph's library the function between `arguments` and `results` of `body` (flat: id, index...).
+    """
+
+def function_graph(graph: Graph, name: str) -> tuple:
+    """
+    A graph with a copy of a function: (graph, argument ids, flat results, target ids).
+    """
+
+def share_functions(graph: Graph, other: Graph) -> None:
+    """Adds the functions of `other` that `graph` lacks."""
+
+def annotate_argument(graph: Graph, id: int, other: Graph, from_id: int, index: int) -> None:
+    """Tells an argument what the handle that it stands for refers to."""
+
+def handle_dtype(graph: Graph, id: int, index: int) -> int:
+    """The dtype number of the state behind a handle, 0 if not known."""
+
+def extend(graph: Graph, id: int, inputs: object, attrs: object) -> list[int]:
+    """
+    Gives a node more inputs and, by its attributes, outputs; returns the dtype numbers of all outputs.
+    """
+
 class Callable:
     """One (feeds, fetches, targets) signature made ready to run."""
 
