@@ -1,5 +1,6 @@
 """Mathematics: public names."""
 
+from headrace.ops.array import invert_permutation
 from headrace.ops.math import (
     abs,
     accumulate_n,
@@ -92,6 +93,8 @@ from headrace.ops.math import (
     zeta,
 )
 from headrace.ops.math import div_no_nan as divide_no_nan
+from headrace.ops.nn import in_top_k, log_softmax, softmax, softplus, softsign, top_k, zero_fraction
+from headrace.ops.norm import l2_normalize
 from headrace.ops.reduce import (
     argmax,
     argmin,
@@ -171,11 +174,14 @@ __all__ = [
     "igamma",
     "igammac",
     "imag",
+    "in_top_k",
+    "invert_permutation",
     "is_finite",
     "is_inf",
     "is_nan",
     "is_non_decreasing",
     "is_strictly_increasing",
+    "l2_normalize",
     "lbeta",
     "less",
     "less_equal",
@@ -183,6 +189,7 @@ __all__ = [
     "log",
     "log1p",
     "log_sigmoid",
+    "log_softmax",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -226,12 +233,16 @@ __all__ = [
     "sign",
     "sin",
     "sinh",
+    "softmax",
+    "softplus",
+    "softsign",
     "sqrt",
     "square",
     "squared_difference",
     "subtract",
     "tan",
     "tanh",
+    "top_k",
     "truediv",
     "unsorted_segment_max",
     "unsorted_segment_mean",
@@ -241,5 +252,6 @@ __all__ = [
     "unsorted_segment_sum",
     "xdivy",
     "xlogy",
+    "zero_fraction",
     "zeta",
 ]

@@ -269,7 +269,7 @@ DType of_width(DType dtype) {
 }
 
 std::unique_ptr<Kernel> make(PrepareContext& c, const char* op, std::span<const ValueType> inputs,
-                             std::span<const double> parameters, const Shape* first) {
+                             std::span<const double> parameters) {
   const auto& output = c.outputs()[0];
   const DType dtype = inputs.back().dtype;
   const std::size_t count = inputs.size() + parameters.size();
@@ -296,7 +296,7 @@ std::unique_ptr<Kernel> make(PrepareContext& c, const char* op, std::span<const 
     if (converts) {
       operand.to_float = inputs[k].dtype == DType::float16 ? tables.float_of_half : tables.float_of_bfloat16;
     }
-    const Shape& shape = k == 0 && first ? *first : inputs[k].shape;
+    const Shape& shape = inputs[k].shape;
     const auto dims = shape.dims();
     const auto strides = strides_of(dims);
     operand.strides.assign(rank, 0);
@@ -331,13 +331,10 @@ std::unique_ptr<Kernel> elementwise(PrepareContext& c) {
 }
 std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op,
                                     std::initializer_list<double> parameters) {
-  return make(c, op, c.inputs(), {parameters.begin(), parameters.size()}, nullptr);
+  return make(c, op, c.inputs(), {parameters.begin(), parameters.size()});
 }
-std::unique_ptr<Kernel> elementwise_of_first(PrepareContext& c, const char* op) {
-  return make(c, op, c.inputs().first(1), {}, nullptr);
-}
-std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, const Shape& first) {
-  return make(c, op, c.inputs(), {}, &first);
+std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, std::span<const ValueType> inputs) {
+  return make(c, op, inputs, {});
 }
 
 }  // namespace headrace

@@ -19,9 +19,9 @@ namespace headrace {
 std::unique_ptr<Kernel> elementwise(PrepareContext& c);
 std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op,
                                     std::initializer_list<double> parameters = {});
-// The same for a function of the first input alone: Pow with a constant exponent 2 is Square.
-std::unique_ptr<Kernel> elementwise_of_first(PrepareContext& c, const char* op);
-// The same with input 0 seen under another shape of its size, for broadcasting.
-std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, const Shape& first);
+// The same on the first inputs only, each perhaps seen under another shape of its size, for broadcasting: Pow
+// with a constant exponent 2 is Square of its first input, a bias for channels in dimension 1 is a (C, 1, 1)
+// operand.
+std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, std::span<const ValueType> inputs);
 
 }  // namespace headrace

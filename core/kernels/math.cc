@@ -114,12 +114,12 @@ std::unique_ptr<Kernel> select_objects(PrepareContext& c, const Shape& condition
 // Select takes a vector of conditions to be about rows; SelectV2 broadcasts it like anything else.
 std::unique_ptr<Kernel> prepare_select(PrepareContext& c) {
   const Shape& out = c.outputs()[0].shape;
-  Shape condition = c.inputs()[0].shape;
+  std::vector<ValueType> inputs(c.inputs().begin(), c.inputs().end());
+  Shape& condition = inputs[0].shape;
   if (c.node().op().name() == "Select" && condition.rank() == 1) {
     while (condition.rank() < out.rank()) condition.push_back(1);
   }
-  if (!is_plain(c.outputs()[0].dtype)) return select_objects(c, condition);
-  return condition == c.inputs()[0].shape ? elementwise(c, "Select") : elementwise(c, "Select", condition);
+  return is_plain(c.outputs()[0].dtype) ? elementwise(c, "Select", inputs) : select_objects(c, condition);
 }
 
 // ---- powers
@@ -131,8 +131,9 @@ std::unique_ptr<Kernel> prepare_pow(PrepareContext& c) {
     double value = 0;
     visit(RealTypes{}, exponent->dtype(),
           [&]<class T>(std::type_identity<T>) { value = double(*exponent->data<T>()); });
-    if (value == 2) return elementwise_of_first(c, "Square");
-    if (value == -1 && is_floating(exponent->dtype())) return elementwise_of_first(c, "Reciprocal");
+    if (value == 2) return elementwise(c, "Square", c.inputs().first(1));
+    if (value == -1 && is_floating(exponent->dtype()))
+      return elementwise(c, "Reciprocal", c.inputs().first(1));
   }
   return elementwise(c);
 }

@@ -1,4 +1,4 @@
-// Activations, biases, softmax and its losses, and the best k.
+// Activations (whose loops are in vector/elementwise.cc), biases, softmax and its losses, and the best k.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -6,144 +6,12 @@
 #include <numeric>
 
 #include "core/base/parallel.h"
-#include "core/kernels/channels.h"
+#include "core/kernels/elementwise.h"
+#include "core/kernels/reduce.h"
 #include "core/registry/kernel.h"
 
 namespace headrace {
 namespace {
-
-// ---- activations: f(x) element by element, and derivatives from a gradient and what the forward pass saved
-
-// Without the attribute "alpha" (only the leaky unit has it) the parameter is unused.
-template <class F>
-std::unique_ptr<Kernel> prepare_activation(PrepareContext& c) {
-  const std::int64_t size = c.output_shape(0).size();
-  const float alpha = c.node().attr_or<float>("alpha", 0);
-  c.in_place(0, 0);
-  std::unique_ptr<Kernel> made;
-  visit(typename F::Elements{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
-    using C = Compute<T>;
-    made = kernel([=](RunContext& r) {
-      const T* x = r.input<T>(0);
-      T* y = r.output<T>(0);
-      parallel_for(size, F::cost, [=](std::int64_t begin, std::int64_t end) {
-        for (auto i = begin; i < end; ++i) y[i] = T(F::value(C(x[i]), C(alpha)));
-      });
-    });
-  });
-  return made;
-}
-
-template <class F>
-std::unique_ptr<Kernel> prepare_activation_grad(PrepareContext& c) {
-  const std::int64_t size = c.output_shape(0).size();
-  const float alpha = c.node().attr_or<float>("alpha", 0);
-  c.in_place(0, 0);
-  c.in_place(0, 1);
-  std::unique_ptr<Kernel> made;
-  visit(typename F::Elements{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
-    using C = Compute<T>;
-    made = kernel([=](RunContext& r) {
-      const T *g = r.input<T>(0), *saved = r.input<T>(1);
-      T* y = r.output<T>(0);
-      parallel_for(size, 0.3, [=](std::int64_t begin, std::int64_t end) {
-        for (auto i = begin; i < end; ++i) y[i] = T(F::derivative(C(g[i]), C(saved[i]), C(alpha)));
-      });
-    });
-  });
-  return made;
-}
-
-// `value(x, alpha)`, and `derivative(gradient, saved, alpha)`. Comparisons are such that NaN stays NaN.
-struct Relu {
-  using Elements = RealTypes;
-  static constexpr double cost = 0.2;
-  template <class T>
-  static T value(T x, T) {
-    return x < T(0) ? T(0) : x;
-  }
-  template <class T>
-  static T derivative(T g, T x, T) {
-    return x > T(0) ? g : T(0);
-  }
-};
-struct Relu6 {
-  using Elements = RealTypes;
-  static constexpr double cost = 0.2;
-  template <class T>
-  static T value(T x, T) {
-    return x < T(0) ? T(0) : x > T(6) ? T(6) : x;
-  }
-  template <class T>
-  static T derivative(T g, T x, T) {
-    return x > T(0) && x < T(6) ? g : T(0);
-  }
-};
-struct LeakyRelu {
-  using Elements = FloatTypes;
-  static constexpr double cost = 0.2;
-  template <class T>
-  static T value(T x, T alpha) {
-    return x > T(0) ? x : x * alpha;
-  }
-  template <class T>
-  static T derivative(T g, T x, T alpha) {
-    return x > T(0) ? g : g * alpha;
-  }
-};
-struct Elu {
-  using Elements = FloatTypes;
-  static constexpr double cost = 4;
-  template <class T>
-  static T value(T x, T) {
-    return x < T(0) ? std::expm1(x) : x;
-  }
-  template <class T>
-  static T derivative(T g, T y, T) {
-    return y < T(0) ? g * (y + T(1)) : g;
-  }
-};
-// Klambauer et al., Self-Normalizing Neural Networks, 2017.
-struct Selu {
-  using Elements = FloatTypes;
-  static constexpr double cost = 4;
-  static constexpr double scale = 1.0507009873554804934193349852946;
-  static constexpr double scaled_alpha = scale * 1.6732632423543772848170429916717;
-  template <class T>
-  static T value(T x, T) {
-    return x < T(0) ? T(scaled_alpha) * std::expm1(x) : T(scale) * x;
-  }
-  template <class T>
-  static T derivative(T g, T y, T) {
-    return y < T(0) ? g * (y + T(scaled_alpha)) : g * T(scale);
-  }
-};
-struct Softplus {
-  using Elements = FloatTypes;
-  static constexpr double cost = 10;
-  template <class T>
-  static T value(T x, T) {
-    // log(1 + e^x) = x + log(1 + e^-x): the exponential must not overflow.
-    return (x > T(0) ? x : x == x ? T(0) : x) + std::log1p(std::exp(-std::abs(x)));
-  }
-  template <class T>
-  static T derivative(T g, T x, T) {
-    return g / (T(1) + std::exp(-x));
-  }
-};
-struct Softsign {
-  using Elements = FloatTypes;
-  static constexpr double cost = 0.5;
-  template <class T>
-  static T value(T x, T) {
-    return x / (T(1) + std::abs(x));
-  }
-  template <class T>
-  static T derivative(T g, T x, T) {
-    const T d = T(1) + std::abs(x);
-    return g / (d * d);
-  }
-};
 
 // ---- biases
 
@@ -153,36 +21,17 @@ int channel_axis(const PrepareContext& c, const Shape& value) {
 }
 
 std::unique_ptr<Kernel> prepare_bias_add(PrepareContext& c) {
-  const Channels by(c.output_shape(0), channel_axis(c, c.output_shape(0)));
-  c.in_place(0, 0);
-  std::unique_ptr<Kernel> made;
-  visit(NumericTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
-    using C = Compute<T>;
-    made = kernel([by](RunContext& r) {
-      const T *x = r.input<T>(0), *bias = r.input<T>(1);
-      T* y = r.output<T>(0);
-      for_channels(by, 0.2,
-                   [=](std::int64_t i, std::int64_t channel) { y[i] = T(C(x[i]) + C(bias[channel])); });
-    });
-  });
-  return made;
+  const int rank = c.output_shape(0).rank();
+  std::vector<ValueType> inputs(c.inputs().begin(), c.inputs().end());
+  for (int i = channel_axis(c, c.output_shape(0)) + 1; i < rank; ++i) inputs[1].shape.push_back(1);
+  return elementwise(c, "AddV2", inputs);
 }
 
 std::unique_ptr<Kernel> prepare_bias_add_grad(PrepareContext& c) {
-  const Channels by(c.input_shape(0), channel_axis(c, c.input_shape(0)));
-  std::unique_ptr<Kernel> made;
-  visit(NumericTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
-    using C = Compute<T>;
-    c.scratch(std::size_t(by.parts() * by.channels) * sizeof(C));
-    made = kernel([by](RunContext& r) {
-      const T* x = r.input<T>(0);
-      T* y = r.output<T>(0);
-      C* sums = static_cast<C*>(r.scratch());
-      sum_channels<1>(by, sums, [=](std::int64_t i, std::int64_t) { return std::array<C, 1>{C(x[i])}; });
-      for (std::int64_t i = 0; i < by.channels; ++i) y[i] = T(sums[i]);
-    });
-  });
-  return made;
+  const Shape& shape = c.input_shape(0);
+  std::vector<bool> reduced(std::size_t(shape.rank()), true);
+  reduced[std::size_t(channel_axis(c, shape))] = false;
+  return reduce(c, "sum", reduced);
 }
 
 // ---- losses
@@ -411,20 +260,15 @@ std::unique_ptr<Kernel> prepare_top_k(PrepareContext& c) {
 }  // namespace
 
 HEADRACE_KERNELS(nn) {
-  add_kernel("Relu", prepare_activation<Relu>);
-  add_kernel("ReluGrad", prepare_activation_grad<Relu>);
-  add_kernel("Relu6", prepare_activation<Relu6>);
-  add_kernel("Relu6Grad", prepare_activation_grad<Relu6>);
-  add_kernel("LeakyRelu", prepare_activation<LeakyRelu>);
-  add_kernel("LeakyReluGrad", prepare_activation_grad<LeakyRelu>);
-  add_kernel("Elu", prepare_activation<Elu>);
-  add_kernel("EluGrad", prepare_activation_grad<Elu>);
-  add_kernel("Selu", prepare_activation<Selu>);
-  add_kernel("SeluGrad", prepare_activation_grad<Selu>);
-  add_kernel("Softplus", prepare_activation<Softplus>);
-  add_kernel("SoftplusGrad", prepare_activation_grad<Softplus>);
-  add_kernel("Softsign", prepare_activation<Softsign>);
-  add_kernel("SoftsignGrad", prepare_activation_grad<Softsign>);
+  for (const char* name : {"Relu", "ReluGrad", "Relu6", "Relu6Grad", "Elu", "EluGrad", "Selu", "SeluGrad",
+                           "Softplus", "SoftplusGrad", "Softsign", "SoftsignGrad"}) {
+    add_kernel(name, [](PrepareContext& c) { return elementwise(c); });
+  }
+  for (const char* name : {"LeakyRelu", "LeakyReluGrad"}) {
+    add_kernel(name, [](PrepareContext& c) {
+      return elementwise(c, c.node().op().name().c_str(), {double(c.node().attr<float>("alpha"))});
+    });
+  }
   add_kernel("BiasAdd", prepare_bias_add);
   add_kernel("BiasAddV1", prepare_bias_add);
   add_kernel("BiasAddGrad", prepare_bias_add_grad);

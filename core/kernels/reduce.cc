@@ -1,3 +1,5 @@
+#include "core/kernels/reduce.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -152,10 +154,9 @@ Finish truth_finish(DType) {  // what limits "all" and "any" of nothing start fr
 
 // `first` reduces the input, `second` partial results: they differ for sums of squares.
 std::unique_ptr<Kernel> reduce(PrepareContext& c, const char* first, const char* second,
-                               Finish (*finish_of)(DType)) {
+                               const std::vector<bool>& reduced, Finish (*finish_of)(DType)) {
   const DType dtype = c.inputs()[0].dtype;
   const Shape& shape = c.inputs()[0].shape;
-  const auto reduced = reduced_dims(c);
   const bool converts = is_16_bit_float(dtype);
   const DType computes = converts ? DType::float32 : dtype == DType::boolean ? DType::uint8 : dtype;
   const auto *by = vector::find_reduction(first, computes), *then = vector::find_reduction(second, computes);
@@ -640,15 +641,20 @@ std::unique_ptr<Kernel> prepare_sparse_segment_grad(PrepareContext& c, Divide by
 
 }  // namespace
 
+std::unique_ptr<Kernel> reduce(PrepareContext& c, const char* by, const std::vector<bool>& reduced) {
+  return reduce(c, by, by, reduced, nullptr);
+}
+
 HEADRACE_KERNELS(reduce) {
-  add_kernel("Sum", [](PrepareContext& c) { return reduce(c, "sum", "sum", nullptr); });
-  add_kernel("Prod", [](PrepareContext& c) { return reduce(c, "prod", "prod", nullptr); });
-  add_kernel("Max", [](PrepareContext& c) { return reduce(c, "max", "max", nullptr); });
-  add_kernel("Min", [](PrepareContext& c) { return reduce(c, "min", "min", nullptr); });
-  add_kernel("Mean", [](PrepareContext& c) { return reduce(c, "sum", "sum", mean_finish); });
-  add_kernel("EuclideanNorm", [](PrepareContext& c) { return reduce(c, "sum_squares", "sum", norm_finish); });
-  add_kernel("All", [](PrepareContext& c) { return reduce(c, "min", "min", truth_finish); });
-  add_kernel("Any", [](PrepareContext& c) { return reduce(c, "max", "max", truth_finish); });
+  add_kernel("Sum", [](PrepareContext& c) { return reduce(c, "sum", "sum", reduced_dims(c), nullptr); });
+  add_kernel("Prod", [](PrepareContext& c) { return reduce(c, "prod", "prod", reduced_dims(c), nullptr); });
+  add_kernel("Max", [](PrepareContext& c) { return reduce(c, "max", "max", reduced_dims(c), nullptr); });
+  add_kernel("Min", [](PrepareContext& c) { return reduce(c, "min", "min", reduced_dims(c), nullptr); });
+  add_kernel("Mean", [](PrepareContext& c) { return reduce(c, "sum", "sum", reduced_dims(c), mean_finish); });
+  add_kernel("EuclideanNorm",
+             [](PrepareContext& c) { return reduce(c, "sum_squares", "sum", reduced_dims(c), norm_finish); });
+  add_kernel("All", [](PrepareContext& c) { return reduce(c, "min", "min", reduced_dims(c), truth_finish); });
+  add_kernel("Any", [](PrepareContext& c) { return reduce(c, "max", "max", reduced_dims(c), truth_finish); });
   add_kernel("ArgMax", prepare_arg<true>);
   add_kernel("ArgMin", prepare_arg<false>);
   add_kernel("Cumsum", prepare_scan<Add, NumericTypes>);

@@ -118,6 +118,9 @@ BINARY(IntPow, power(x, y))
 BINARY(LeftShift, T(std::make_unsigned_t<T>(x) << shift_count(y)))
 BINARY(RightShift, T(x >> shift_count(y)))
 UNARY(Same, x)
+UNARY(Relu6, x > 6 ? T(6) : x)
+BINARY(ReluGrad, y > 0 ? x : T(0))
+BINARY(Relu6Grad, y > 0 && y < 6 ? x : T(0))
 UNARY(Reciprocal, divide(T(1), x))
 UNARY(PopulationCount, std::uint8_t(std::popcount(std::make_unsigned_t<T>(x))))
 
@@ -246,7 +249,7 @@ constexpr Entry<Unary> kUnary[] = {
     FLOATS(U, "Ndtri", Ndtri, 150), FLOATS(U, "BesselI0e", BesselI0e, 60), FLOATS(U, "BesselI1e", BesselI1e, 60),
     INTS(U, "Round", Same, 0.3f), UNSIGNED(U, "Abs", Same, 0.3f), INTS(U, "Reciprocal", Reciprocal, 2),
     INTS(U, "Inv", Reciprocal, 2), INTS_TO_UINT8("PopulationCount", PopulationCount, 1),
-    UNSIGNED(U, "Relu", Same, 0.3f),
+    UNSIGNED(U, "Relu", Same, 0.3f), UNSIGNED(U, "Relu6", Relu6, 0.3f),
     COMPLEX(U, "Neg", Neg, 1), COMPLEX(U, "Square", Square, 2), COMPLEX(U, "Sqrt", Sqrt, 30),
     COMPLEX(U, "Rsqrt", ComplexRsqrt, 40), COMPLEX(U, "Exp", Exp, 40), COMPLEX(U, "Expm1", ComplexExpm1, 50),
     COMPLEX(U, "Log", Log, 40), COMPLEX(U, "Log1p", ComplexLog1p, 50), COMPLEX(U, "Sin", Sin, 60),
@@ -266,6 +269,7 @@ constexpr Entry<Binary> kBinary[] = {
     INTS(B, "Mod", TruncateMod, 2), INTS(B, "TruncateMod", TruncateMod, 2), INTS(B, "FloorMod", FloorMod, 3),
     FLOATS(B, "Mod", TruncateMod, 10), FLOATS(B, "TruncateMod", TruncateMod, 10), FLOATS(B, "FloorMod", FloorMod, 10),
     INTS(B, "Pow", IntPow, 5), INTS(B, "LeftShift", LeftShift, 0.5f), INTS(B, "RightShift", RightShift, 0.5f),
+    UNSIGNED(B, "ReluGrad", ReluGrad, 0.3f), UNSIGNED(B, "Relu6Grad", Relu6Grad, 0.3f),
     FLOATS(B, "Atan2", Atan2, 20), FLOATS(B, "NextAfter", Nextafter, 5), FLOATS(B, "Zeta", Zeta, 400),
     FLOATS(B, "Polygamma", Polygamma, 500), FLOATS(B, "Igamma", Igamma, 200), FLOATS(B, "Igammac", Igammac, 200),
     FLOATS(B, "IgammaGradA", IgammaGradA, 300),

@@ -15,6 +15,7 @@ from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor, control_dependencies, name_scope
 from headrace.framework.indexed_slices import IndexedSlices
 from headrace.framework.shapes import TensorShape
+from headrace.ops import array
 
 __all__ = [
     "abs",
@@ -663,7 +664,7 @@ def imag(input: Any, name: str | None = None) -> Tensor:
         input = convert_to_tensor(input, name="input")
         if input.dtype.is_complex:
             return raw.Imag(input, Tout=input.dtype.real_dtype, name=scope)
-        return raw.ZerosLike(input, name="zeros_like")
+        return array.zeros_like(input)
 
 
 def angle(input: Any, name: str | None = None) -> Tensor:
@@ -677,7 +678,7 @@ def angle(input: Any, name: str | None = None) -> Tensor:
         input = convert_to_tensor(input, name="input")
         if input.dtype.is_complex:
             return raw.Angle(input, Tout=input.dtype.real_dtype, name=scope)
-        return raw.ZerosLike(input, name="zeros_like")
+        return array.zeros_like(input)
 
 
 def conj(x: Any, name: str | None = None) -> Tensor:

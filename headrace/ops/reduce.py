@@ -11,7 +11,7 @@ from headrace.framework import dtypes, raw
 from headrace.framework.constant import constant
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor, name_scope
-from headrace.ops import math
+from headrace.ops import array, math
 
 __all__ = [
     "arg_max",
@@ -174,11 +174,11 @@ def reduce_logsumexp(
     with name_scope(name, "ReduceLogSumExp", [input_tensor]):
         x = convert_to_tensor(input_tensor, name="input_tensor")
         largest = reduce_max(x, axis, keepdims=True)
-        finite = raw.Select(math.is_finite(largest), largest, raw.ZerosLike(largest, name="zeros_like"))
+        finite = raw.Select(math.is_finite(largest), largest, array.zeros_like(largest))
         shift = raw.StopGradient(finite)
         result = math.log(reduce_sum(math.exp(math.subtract(x, shift)), axis, keepdims=keepdims))
         if not keepdims:
-            shift = raw.Reshape(shift, raw.Shape(result))
+            shift = raw.Reshape(shift, array.shape(result))
         return math.add(result, shift)
 
 
@@ -428,13 +428,13 @@ unsorted_segment_min = _unsorted_segment(
 
 def _segment_sizes(data: Tensor, segment_ids: Tensor, num_segments: Any) -> Tensor:
     """How many rows each segment has, at least 1, in a shape that broadcasts with rows."""
-    ones = raw.Fill(raw.Shape(segment_ids), constant(1, data.dtype))
+    ones = array.ones(array.shape(segment_ids), data.dtype)
     counts = raw.UnsortedSegmentSum(ones, segment_ids, num_segments)
-    rank = raw.Sub(raw.Rank(data), raw.Rank(segment_ids))
     if data.shape.ndims is not None and segment_ids.shape.ndims is not None:
         shape: Any = [-1] + [1] * (data.shape.ndims - segment_ids.shape.ndims)
     else:
-        shape = raw.ConcatV2([constant([-1]), raw.Fill(raw.Reshape(rank, [1]), 1)], 0)
+        extra = raw.Sub(raw.Rank(data), raw.Rank(segment_ids))
+        shape = raw.ConcatV2([constant([-1]), raw.Fill(raw.Reshape(extra, [1]), 1)], 0)
     return math.maximum(raw.Reshape(counts, shape), 1)
 
 
@@ -557,7 +557,7 @@ def norm(
     with name_scope(name, "norm", [tensor]):
         x = convert_to_tensor(tensor)
         if ord in ("euclidean", "fro") or (ord == 2 and not is_matrix):
-            squares = math.multiply(x, math.conj(x))
+            squares = x * math.conj(x)
             result = math.sqrt(reduce_sum(squares, axis, keepdims=True))
         elif ord == 2:
             result = _spectral_norm(x, axis)
