@@ -273,14 +273,16 @@ void gather_rows(const T* from, const I* indices, T* to, const GatherLayout& l) 
     if (indices[i] < 0 || indices[i] >= l.axis) bad_index(i, indices[i], l.axis);
   }
   parallel_for(l.batch * l.outer * l.indices, cost, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t block = i / l.indices;  // (batch, outer)
-      const std::int64_t at = indices[block / l.outer * l.indices + i % l.indices];
-      const T* row = from + (block * l.axis + at) * l.inner;
-      if (l.inner == 1) {
-        to[i] = *row;
-      } else {
-        std::copy(row, row + l.inner, to + i * l.inner);
+    std::int64_t block = begin / l.indices, at = begin % l.indices;  // (batch, outer), and the index
+    for (std::int64_t i = begin; i < end; at = 0, ++block) {
+      const I* row = indices + block / l.outer * l.indices;
+      const T* source = from + block * l.axis * l.inner;
+      for (const std::int64_t stop = std::min(end, i + l.indices - at); i < stop; ++i, ++at) {
+        if (l.inner == 1) {
+          to[i] = source[row[at]];
+        } else {
+          std::copy_n(source + row[at] * l.inner, l.inner, to + i * l.inner);
+        }
       }
     }
   });

@@ -177,9 +177,8 @@ def _getitem(tensor: Any, key: Any, var: Any = None) -> Tensor:
                 ]
         else:
             vectors = [constant([], dtypes.int32)] * 3
-        return strided_slice(
-            tensor, *vectors, **{f"{what}_mask": mask for what, mask in masks.items()}, name=scope
-        )
+        named_masks: dict[str, Any] = {f"{what}_mask": mask for what, mask in masks.items()}
+        return raw.StridedSlice(tensor, *vectors, **named_masks, name=scope)
 
 
 Tensor._install("__getitem__", _getitem)
