@@ -326,6 +326,9 @@ class TestCase(unittest.TestCase):
         else:
             raise self.failureException(f"{exception_type} was not raised")
 
+    # What programs of Python 2's time call it.
+    assertItemsEqual = unittest.TestCase.assertCountEqual
+
     def assertRaisesOpError(self, expected_err_re_or_predicate: Any) -> Any:
         """The block raises an `errors.OpError` with such a message."""
         return self.assertRaisesWithPredicateMatch(errors.OpError, expected_err_re_or_predicate)
