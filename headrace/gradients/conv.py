@@ -74,9 +74,16 @@ def _dilation(op: Operation, grad: Tensor) -> list[Tensor]:
     ]
 
 
+def _sizes(w: Tensor, op: Operation) -> list[int]:
+    sizes = [size for size in w.shape.as_list() if size is not None] if w.shape.rank else []
+    if len(sizes) != 3:
+        raise NotImplementedError(f"the second derivative at {op.name} needs the static shape of the filter")
+    return sizes
+
+
 def _places(x: Tensor, op: Operation) -> Tensor:
     """What each place of the filter of a dilation lies over: [batch, rows, columns, places, channels]."""
-    rows, columns, _ = op.inputs[1].shape.as_list()
+    rows, columns, _ = _sizes(op.inputs[1], op)
     patches = raw.ExtractImagePatches(
         x,
         ksizes=[1, rows, columns, 1],
@@ -90,22 +97,21 @@ def _places(x: Tensor, op: Operation) -> Tensor:
     )
 
 
-def _flat(w: Tensor) -> Tensor:
-    rows, columns, channels = w.shape.as_list()
+def _flat(w: Tensor, op: Operation) -> Tensor:
+    rows, columns, channels = _sizes(w, op)
     return raw.Reshape(w, [1, 1, 1, rows * columns, channels])
 
 
 def _chosen(op: Operation) -> Tensor:
     """One where a place was the largest, as it was for the forward operation; else zero."""
     x, w, _ = op.inputs
-    if not w.shape.is_fully_defined():
-        raise NotImplementedError(f"the second derivative at {op.name} needs the static shape of the filter")
-    sums = raw.AddV2(_places(x, op), _flat(w))
+    sums = raw.AddV2(_places(x, op), _flat(w, op))
     inside = raw.Greater(_places(raw.OnesLike(x), op), raw.ZerosLike(sums))
     lowest = raw.Cast(np.float64(-np.inf), DstT=x.dtype)
     best = raw.ArgMax(raw.SelectV2(inside, sums, lowest), 3)
     dtype = x.dtype.as_numpy_dtype
-    return raw.OneHot(best, w.shape.as_list()[0] * w.shape.as_list()[1], dtype(1), dtype(0), axis=3)
+    rows, columns, _ = _sizes(w, op)
+    return raw.OneHot(best, rows * columns, dtype(1), dtype(0), axis=3)
 
 
 # The derivatives of a dilation are linear in the gradient of its output, and step functions of all else.
@@ -116,4 +122,4 @@ def _dilation_input(op: Operation, grad: Tensor) -> list[Tensor | None]:
 
 @RegisterGradient("Dilation2DBackpropFilter")
 def _dilation_filter(op: Operation, grad: Tensor) -> list[Tensor | None]:
-    return [None, None, raw.Sum(raw.Mul(_chosen(op), _flat(grad)), [3])]
+    return [None, None, raw.Sum(raw.Mul(_chosen(op), _flat(grad, op)), [3])]
