@@ -33,14 +33,16 @@ def zeros(x: Tensor) -> Tensor:
 
 def _static_axes(x: Tensor, others: list[Tensor]) -> list[int] | None:
     """The axes of the broadcast shape along which `x` is repeated, None if that is not known yet."""
-    if x.shape.ndims is None or any(other.shape.ndims is None for other in others):
+    shapes = [t.shape.as_list() for t in (x, *others) if t.shape.ndims is not None]
+    if len(shapes) <= len(others):
         return None
-    rank = max(t.shape.ndims for t in (x, *others))
-    dims = [[1] * (rank - t.shape.ndims) + t.shape.as_list() for t in (x, *others)]
+    rank = max(map(len, shapes))
+    missing = rank - len(shapes[0])
+    dims: list[list[int | None]] = [[*[1] * (rank - len(shape)), *shape] for shape in shapes]
     axes = []
     for axis in range(rank):
         own, *rest = (d[axis] for d in dims)
-        if axis < rank - x.shape.ndims:
+        if axis < missing:
             axes.append(axis)
         elif own == 1:
             if any(size not in (1, None) for size in rest):
@@ -54,7 +56,7 @@ def _static_axes(x: Tensor, others: list[Tensor]) -> list[int] | None:
 
 def sum_to(grad: Tensor, x: Tensor, *others: Tensor) -> Tensor:
     """The gradient of the broadcast result, summed to the shape of the operand `x`."""
-    axes = _static_axes(x, list(others))
+    axes = [] if all(other is x for other in others) else _static_axes(x, list(others))
     if axes is None:
         shape = raw.Shape(x)
         other = raw.Shape(others[0])
@@ -64,7 +66,7 @@ def sum_to(grad: Tensor, x: Tensor, *others: Tensor) -> Tensor:
     if not axes:
         return grad
     total = raw.Sum(grad, axes)
-    if axes == list(range(len(axes))) and len(axes) == (grad.shape.ndims or 0) - x.shape.ndims:
+    if axes == list(range(len(axes))) and len(axes) + (x.shape.ndims or 0) == grad.shape.ndims:
         return total
     shape = x.shape.as_list() if x.shape.is_fully_defined() else raw.Shape(x)
     return raw.Reshape(total, shape)
@@ -315,7 +317,7 @@ _PARTIALS: dict[str, _Partials] = {
     "Xdivy": lambda x, y, z, g: (g * raw.Xdivy(_nonzero(x), y), g * raw.Xdivy(-x, raw.Square(y))),
     "Xlogy": lambda x, y, z, g: (g * raw.Xlogy(_nonzero(x), y), g * raw.Xdivy(x, y)),
     "Igamma": _igamma_partials,
-    "Igammac": lambda a, x, z, g: tuple(-part for part in _igamma_partials(a, x, z, g)),  # type: ignore[return-value]
+    "Igammac": lambda a, x, z, g: _igamma_partials(a, x, z, -g),
     # Not known by the order: a derivative by it has no closed form and no operation.
     "Zeta": lambda x, q, z, g: (None, -g * x * raw.Zeta(x + 1, q)),
     "Polygamma": lambda a, x, z, g: (None, g * raw.Polygamma(a + 1, x)),
