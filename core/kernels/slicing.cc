@@ -200,6 +200,54 @@ std::unique_ptr<Kernel> prepare_reverse_v2(PrepareContext& c) {
   });
 }
 
+// A box of an array on its way to another place.
+struct MovedBox {
+  StridedCopy copy;
+  std::int64_t from, to;
+};
+
+std::unique_ptr<Kernel> prepare_roll(PrepareContext& c) {
+  FromInts<std::vector<MovedBox>> boxes(
+      c, {1, 2}, [shape = c.input_shape(0), dtype = c.input_dtype(0)](auto& values) {
+        const Ints &shifts = values[0], &axes = values[1];
+        require(shifts.size() == axes.size(), "there are ", shifts.size(), " shifts for ", axes.size(),
+                " axes");
+        Ints shift(std::size_t(shape.rank()), 0);
+        for (std::size_t i = 0; i < axes.size(); ++i) {
+          const int at = normalize_axis(axes[i], shape.rank());
+          const std::int64_t size = std::max<std::int64_t>(shape[at], 1);
+          std::int64_t& sum = shift[std::size_t(at)];
+          sum = ((sum + shifts[i] % size) % size + size) % size;
+        }
+        // Each axis that is shifted cuts the array in two.
+        const Ints strides = strides_of(shape.dims());
+        std::vector<MovedBox> made;
+        Ints dims(shape.dims().begin(), shape.dims().end());
+        const auto cut = [&](auto& self, std::size_t axis, std::int64_t from, std::int64_t to) -> void {
+          if (axis == dims.size()) {
+            made.push_back({StridedCopy(dtype, dims, strides, strides), from, to});
+          } else if (shift[axis] == 0) {
+            self(self, axis + 1, from, to);
+          } else {
+            const std::int64_t size = dims[axis], by = shift[axis], stride = strides[axis];
+            dims[axis] = size - by;
+            self(self, axis + 1, from, to + by * stride);
+            dims[axis] = by;
+            self(self, axis + 1, from + (size - by) * stride, to);
+            dims[axis] = size;
+          }
+        };
+        cut(cut, 0, 0, 0);
+        return made;
+      });
+  return kernel([boxes, output = OutputMemory(c, 0)](RunContext& r) {
+    void* to = output(r);
+    boxes.with(r, [&](const std::vector<MovedBox>& all) {
+      for (const MovedBox& box : all) box.copy.run(r.input<void>(0), box.from, to, box.to);
+    });
+  });
+}
+
 std::unique_ptr<Kernel> prepare_reverse_sequence(PrepareContext& c) {
   const Shape& shape = c.input_shape(0);
   const int batch = normalize_axis(c.attr<std::int64_t>("batch_dim"), shape.rank());
@@ -714,6 +762,7 @@ HEADRACE_KERNELS(slicing) {
   add_kernel("TensorStridedSliceUpdate", prepare_strided_slice_update);
   add_kernel("Reverse", prepare_reverse);
   add_kernel("ReverseV2", prepare_reverse_v2);
+  add_kernel("Roll", prepare_roll);
   add_kernel("ReverseSequence", prepare_reverse_sequence);
 
   add_kernel("UnravelIndex", prepare_unravel_index);

@@ -176,6 +176,22 @@ void reverse_v2_shape(ShapeContext& c) {
   }
 }
 
+void roll_shape(ShapeContext& c) {
+  c.output(0, c.with_rank_at_least(0, 1));
+  for (int i : {1, 2}) {
+    const Shape& shape = c.input(i);
+    require(!shape.has_rank() || shape.rank() <= 1, "shift and axis must be numbers or vectors, got shape ",
+            shape);
+  }
+  require(c.input(1).compatible_with(c.input(2)), "there are shifts of shape ", c.input(1),
+          " for axes of shape ", c.input(2), "; give one for each axis");
+  const auto axes = c.input(0).has_rank() ? known_ints(c, 2) : std::nullopt;
+  if (!axes) return;
+  for (std::int64_t axis : *axes) {
+    if (axis != kUnknownValue) normalize_axis(axis, c.input(0).rank());
+  }
+}
+
 void reverse_sequence_shape(ShapeContext& c) {
   Shape input = c.input(0);
   const Shape lengths = c.with_rank(1, 1);
@@ -422,6 +438,14 @@ HEADRACE_OPS(slicing) {
             "complex64, complex128, string}")
       .shape(reverse_v2_shape)
       .doc("The elements in reverse order along these axes.");
+  op("Roll")
+      .in("input: T", "shift: Tshift", "axis: Taxis")
+      .out("output: T")
+      .attr("T: type", "Tshift: {int32, int64}", "Taxis: {int32, int64}")
+      .shape(roll_shape)
+      .doc(
+          "The elements moved by `shift` places along each axis; those that fall off come in at the other "
+          "end.");
   op("ReverseSequence")
       .in("input: T", "seq_lengths: Tlen")
       .out("output: T")

@@ -61,6 +61,11 @@ def _reverse_v2(op: Any, grad: Any) -> Any:
     return [raw.ReverseV2(grad, op.inputs[1]), None]
 
 
+@RegisterGradient("Roll")
+def _roll(op: Any, grad: Any) -> Any:
+    return [raw.Roll(grad, raw.Neg(op.inputs[1]), op.inputs[2]), None, None]
+
+
 @RegisterGradient("ReverseSequence")
 def _reverse_sequence(op: Any, grad: Any) -> Any:
     dims = {name: op.get_attr(name) for name in ("seq_dim", "batch_dim")}

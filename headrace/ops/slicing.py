@@ -24,6 +24,7 @@ __all__ = [
     "reverse",
     "reverse_sequence",
     "reverse_v2",
+    "roll",
     "scatter_nd",
     "searchsorted",
     "setdiff1d",
@@ -199,6 +200,21 @@ def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
 
 
 reverse_v2 = reverse
+
+
+def roll(input: Any, shift: Any, axis: Any, name: str | None = None) -> Tensor:
+    """The elements moved along axes; those that fall off come in at the other end.
+
+    Args:
+      input: a tensor.
+      shift: by how many places, an integer or a vector with one for each axis.
+      axis: the axis or axes.
+      name: the name of the operation.
+
+    Returns:
+      A tensor of the same shape.
+    """
+    return raw.Roll(input, shift, axis, name=name)
 
 
 def reverse_sequence(

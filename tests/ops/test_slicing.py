@@ -309,6 +309,22 @@ RECORDS = [
         ],
     ),
     OpRecord(
+        "Roll",
+        [
+            Case((a(5), 2, 0)),
+            Case((a(3, 4), [1, -6], [0, 1])),
+            Case((a(2, 3, 4), i64(2, 3, 1), i64(-1, 0, 2))),
+            Case((a(2, 0), 1, 1)),
+        ],
+        lambda x, shift, axis: np.roll(x, tuple(np.atleast_1d(shift)), tuple(np.atleast_1d(axis))),
+        dtypes=ANY,
+        differentiable=(0,),
+        bad=[
+            Bad((a(3), 1, 1), match="axis 1 is out of range"),
+            Bad((a(3), [1, 2], [0]), match="shifts"),
+        ],
+    ),
+    OpRecord(
         "ReverseSequence",
         [
             Case((a(2, 4), i64(2, 3)), {"seq_dim": 1}),
@@ -694,7 +710,8 @@ def test_partition_and_stitch_are_inverse():
     assert tf.dynamic_stitch([[0, 2], [1]], [[1, 2], [3]]).shape.as_list() == [3]
 
 
-def test_reversals():
+def test_reversals_and_rolls():
+    np.testing.assert_array_equal(value(tf.roll(X, [1, 2], [0, 2])), np.roll(X, (1, 2), (0, 2)))
     np.testing.assert_array_equal(value(tf.reverse(X, [0, 2])), X[::-1, :, ::-1])
     got = value(tf.reverse_sequence(X[0], [1, 2, 3, 5], seq_axis=1, batch_axis=0))
     assert got[2].tolist() == [12.0, 11.0, 10.0, 13.0, 14.0]
