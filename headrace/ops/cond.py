@@ -28,7 +28,8 @@ class _Branch:
 
     def _tensor(self, leaf: Any) -> Tensor:
         if isinstance(leaf, Operation):  # stands for having run
-            return with_dependencies([leaf], convert_to_tensor(True))
+            with get_default_graph().control_dependencies([leaf]):
+                return raw.Identity(convert_to_tensor(True))
         tensor = convert_to_tensor(leaf)
         return tensor if tensor.graph is self.graph else self.graph._capture(tensor)
 
