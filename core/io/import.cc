@@ -22,8 +22,9 @@ using wire::Reader;
 
 constexpr int kMaxCallDepth = 100;
 constexpr std::string_view kOutputShapes = "_output_shapes";
-// Attributes for people and tools, that change nothing of what is computed.
-constexpr std::string_view kNotes[] = {"debug_name", "metadata"};
+// Attributes of later versions that are notes and checks, and change nothing of what is computed.
+constexpr std::string_view kNotes[] = {"debug_name", "metadata", "validate_shape", "grad_a",
+                                       "grad_b",     "grad_x",   "grad_y"};
 constexpr std::string_view kCall = "PartitionedCall";  // what an operation named like a function becomes
 
 using Attrs = std::vector<std::pair<std::string_view, Reader>>;

@@ -112,8 +112,8 @@ HEADRACE_OPS(norm) {
       .attr("depth_radius: int = 5", "bias: float = 1.0", "alpha: float = 1.0", "beta: float = 0.5",
             lrn_types)
       .shape([](ShapeContext& c) {
-        c.with_rank(0, 4);
         merged_shape(c);
+        c.output(0, c.with_rank(0, 4).merge(c.outputs()[0]));
       })
       .doc("The derivative of LRN.");
 }

@@ -157,7 +157,8 @@ void strided_slice_update_shape(ShapeContext& c) {
 void reverse_shape(ShapeContext& c) {
   const Shape dims = c.with_rank(1, 1);
   c.output(0, c.input(0));
-  if (!c.input(0).has_rank() || dims[0] == kUnknown) return;
+  if (dims[0] == kUnknown) return;
+  if (!c.input(0).has_rank()) return c.output(0, Shape::unknown_of_rank(int(dims[0])));
   require(dims[0] == c.input(0).rank(), "there are ", dims[0], " flags for an array of shape ", c.input(0),
           "; give one for each dimension");
 }

@@ -111,6 +111,7 @@ void space_batch_shape(ShapeContext& c) {
   check_edges(c, 1, 2);
   const std::int64_t size = c.attr<std::int64_t>("block_size");
   space_and_batch(c, to_batch, std::vector<std::int64_t>{size, size}, known_value(c, 1), 2);
+  c.output(0, c.outputs()[0].merge(Shape::unknown_of_rank(4)));
 }
 
 void extract_image_patches_shape(ShapeContext& c) {

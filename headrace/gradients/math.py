@@ -136,11 +136,22 @@ def _register_grad_ops() -> None:
         def gradient(op: Any, grad: Tensor) -> Tensor:
             return getattr(raw, grad_type)(op.outputs[0], grad)
 
-    for op_type in ("Tanh", "Sigmoid", "Sqrt", "Rsqrt", "Inv", "Reciprocal"):
+    for op_type in ("Sqrt", "Rsqrt", "Inv", "Reciprocal"):
         register(op_type, op_type + "Grad")
 
 
 _register_grad_ops()
+
+
+# These two leave it to their caller to conjugate the value.
+@RegisterGradient("Tanh")
+def _tanh(op: Any, grad: Tensor) -> Tensor:
+    return raw.TanhGrad(conj(op.outputs[0]), grad)
+
+
+@RegisterGradient("Sigmoid")
+def _sigmoid(op: Any, grad: Tensor) -> Tensor:
+    return raw.SigmoidGrad(conj(op.outputs[0]), grad)
 
 
 @RegisterGradient("TanhGrad")

@@ -20,9 +20,21 @@ collect_ignore_glob = [] if _PYTHON else ["test_*.py"]
 
 # What TensorFlow says of graphs that are right, but beyond it.
 _LACKING = (
-    *("No OpKernel", "not implemented", "only supports", "not registered", "unsupported"),
-    "Inner dimension should be greater than zero",  # sparse updates of variables without elements
-    "Shape must be rank -1",  # EnsureShape with a shape of unknown rank
+    *("No OpKernel", "not implemented", "only support", "not registered", "unsupported", "not supported"),
+    *("not in the list of allowed values", "do not yet support", "does not yet support"),
+    # Tensors without elements.
+    *("should be greater than zero", "strictly greated than zero", "must not be 0", "must not be empty"),
+    *("received empty tensor", "0 was not less than 0", "Unhandled input dimensions: 0"),
+    "elements of an empty list",
+    # Shapes that are not known, EnsureShape, MatrixDiagV2, MatrixSetDiagV2.
+    *(
+        "Shape must be rank -1",
+        "min_num_rows = ",
+        "num_diags = -1",
+        "Shapes must be equal rank, but are 3 and 4",
+    ),
+    # Matrices with channels first, and groups in the derivative by the filter.
+    *("Shape must be at least rank 3 but is rank 2", "filter_size does not have enough elements"),
 )
 
 

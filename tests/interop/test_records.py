@@ -13,6 +13,30 @@ from tests.interop.conftest import Peer, to_array, to_bytes
 from tests.ops import harness
 from tests.ops.harness import Call, Case, OpRecord
 
+# Where TensorFlow's own answer is no measure: by operation, of outputs besides the first...
+_FIRST_ONLY = {
+    "FusedBatchNorm": "unspecified in inference, and without elements",
+    "FusedBatchNormV2": "as above",
+    "FusedBatchNormV3": "as above",
+}
+# ... and by the beginning of a case's name.
+_WRONG = {
+    "Round-0-int32": "zero, in some versions",
+    "Round-1-int32": "zero, in some versions",
+    "ParameterizedTruncatedNormal": "other random numbers",
+    "Erf-special-float64": "NaN for large arguments",
+    "ArgMax-nan": "the place depends on the vector length",
+    "ArgMin-nan": "the place depends on the vector length",
+    "Igamma-3": "zero at the pole",
+    "TensorListElementShape": "only what was declared, not what the elements tell",
+    "TensorListReserve": "static shapes look behind the handle",
+    "Conv3D-dilated": "static shapes take dilations in another order",
+}
+
+
+def _no_measure(id: str) -> bool:
+    return any(id.startswith(case) for case in _WRONG)
+
 
 def _records() -> list[OpRecord]:
     files = sorted((Path(__file__).parent.parent / "ops").glob("test_*.py"))
@@ -25,8 +49,8 @@ def _cases() -> list[Any]:
     for record in _records():
         for i, case in enumerate(record.cases):
             for dtype in record.dtypes or [None]:
-                if case.dtypes is None or dtype in case.dtypes:
-                    id = "-".join(filter(None, (record.op, case.name or str(i), dtype)))
+                id = "-".join(filter(None, (record.op, case.name or str(i), dtype)))
+                if (case.dtypes is None or dtype in case.dtypes) and not _no_measure(id):
                     cases.append(pytest.param(record, case, dtype, id=id))
     return cases
 
@@ -52,11 +76,12 @@ def test_values_are_tensorflows(peer: Peer, record: OpRecord, case: Case, dtype:
     reply = _ask(peer, call, run=True)
     ours = [value for value, t in zip(call.run(), [*call.outputs, *call.reads]) if _has_value(t)]
     random = record.check is not None and not case.attrs.get("seed")
+    compared = 1 if record.op in _FIRST_ONLY else len(ours)
     for i, (mine, data) in enumerate(zip(ours, reply["values"], strict=True)):
         theirs = to_array(data)
         mine = np.asarray(mine, object if isinstance(mine, bytes) else None)
         assert mine.dtype == theirs.dtype and mine.shape == theirs.shape
-        if not random:
+        if i < compared and not random:
             harness.compare(mine, theirs, 2 * harness._tolerance(record, mine), f"output {i}")
 
 

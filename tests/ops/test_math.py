@@ -487,8 +487,8 @@ def of_value(op, f):
 
 EMPTY_PAIR = Case((np.zeros((0, 2)), np.zeros((0, 2))))
 GRADS = [
-    of_value("TanhGrad", lambda y, dy: dy * np.conj(1 - y * y)),
-    of_value("SigmoidGrad", lambda y, dy: dy * np.conj(y * (1 - y))),
+    of_value("TanhGrad", lambda y, dy: dy * (1 - y * y)),
+    of_value("SigmoidGrad", lambda y, dy: dy * y * (1 - y)),
     of_value("SqrtGrad", lambda y, dy: dy * 0.5 / np.conj(y)),
     of_value("RsqrtGrad", lambda y, dy: -0.5 * dy * np.conj(y**3)),
     of_value("InvGrad", lambda y, dy: -dy * np.conj(y * y)),
