@@ -4,28 +4,18 @@
 #include <complex>
 #include <memory>
 #include <new>
+#include <string_view>
 
 #include "core/base/tensor.h"
 #include "core/kernels/vector/gemm.h"
+#include "core/kernels/vector/vector.h"
 
 namespace headrace {
 namespace {
 
 template <class T>
 const GemmTile<T>& best_tile() {
-  static const GemmTile<T>* best = [] {
-#ifdef HEADRACE_HAS_avx512
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd") &&
-        __builtin_cpu_supports("avx512vl")) {
-      return avx512::gemm_tile(T{});
-    }
-#endif
-#ifdef HEADRACE_HAS_avx2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::gemm_tile(T{});
-#endif
-    return baseline::gemm_tile(T{});
-  }();
+  static const GemmTile<T>* best = HEADRACE_BY_ISA(gemm_tile(T{}));
   return *best;
 }
 

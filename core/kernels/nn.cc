@@ -8,6 +8,7 @@
 #include "core/base/parallel.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/reduce.h"
+#include "core/kernels/vector/vector.h"
 #include "core/registry/kernel.h"
 
 namespace headrace {
@@ -74,15 +75,47 @@ std::unique_ptr<Kernel> prepare_l2_loss(PrepareContext& c) {
 
 // ---- softmax
 
-// A row's maximum m, and the sum of exp(x - m).
-template <class T, class C>
-std::pair<C, C> exponentials(const T* x, std::int64_t size) {
-  C highest = -std::numeric_limits<C>::infinity(), sum = 0;
-  for (std::int64_t i = 0; i < size; ++i) highest = C(x[i]) > highest ? C(x[i]) : highest;
-  for (std::int64_t i = 0; i < size; ++i) {
-    sum += std::exp(C(x[i]) - highest);
+// What rows are computed with: C is the type that computes.
+template <class C>
+struct RowLoops {
+  vector::Row max = vector::find_reduction("max", dtype_v<C>)->row;
+  vector::Row sum = vector::find_reduction("sum", dtype_v<C>)->row;
+  vector::Unary exp = vector::find_unary("Exp", dtype_v<C>)->run;
+
+  // Writes exp(x - m) to e, which may be x itself, where m is x's maximum; returns m and the sum of e.
+  std::pair<C, C> exponentials(const C* x, std::int64_t size, C* e) const {
+    C highest, total;
+    max(size, x, &highest);
+    for (std::int64_t i = 0; i < size; ++i) e[i] = x[i] - highest;
+    exp(size, e, e);
+    sum(size, e, &total);
+    return {highest, total};
   }
-  return {highest, sum};
+};
+
+// Runs f(row, x, y) for each row of one input and one output of `columns` elements, widened to the type that
+// computes where they are 16-bit floats: the rows then pass through scratch. x and y may be the same memory.
+template <class T, class F>
+void for_rows(std::int64_t rows, std::int64_t columns, const T* x, T* y, void* scratch, F&& f) {
+  using C = Compute<T>;
+  parallel_for(rows, 1.5 * double(columns), [&](std::int64_t begin, std::int64_t end) {
+    for (auto row = begin; row < end; ++row) {
+      const T* from = x + row * columns;
+      T* to = y + row * columns;
+      if constexpr (std::is_same_v<T, C>) {
+        f(row, from, to);
+      } else {
+        C* wide = static_cast<C*>(scratch) + row * columns;
+        std::copy_n(from, columns, wide);
+        f(row, wide, wide);
+        std::copy_n(wide, columns, to);
+      }
+    }
+  });
+}
+template <class T>
+std::size_t scratch_for_rows(std::int64_t elements) {
+  return std::is_same_v<T, Compute<T>> ? 0 : std::size_t(elements) * sizeof(Compute<T>);
 }
 
 template <bool log>
@@ -93,20 +126,22 @@ std::unique_ptr<Kernel> prepare_softmax(PrepareContext& c) {
   std::unique_ptr<Kernel> made;
   visit(FloatTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
     using C = Compute<T>;
-    made = kernel([rows, columns](RunContext& r) {
-      const T* x = r.input<T>(0);
-      T* y = r.output<T>(0);
-      parallel_for(rows, 5.0 * double(columns), [&](std::int64_t begin, std::int64_t end) {
-        for (auto row = begin; row < end; ++row) {
-          const T* from = x + row * columns;
-          T* to = y + row * columns;
-          const auto [highest, sum] = exponentials<T, C>(from, columns);
-          const C shift = log ? highest + std::log(sum) : C(1) / sum;
-          for (std::int64_t i = 0; i < columns; ++i) {
-            to[i] = T(log ? C(from[i]) - shift : std::exp(C(from[i]) - highest) * shift);
-          }
-        }
-      });
+    c.scratch(scratch_for_rows<T>(rows * columns) + (log ? std::size_t(rows * columns) * sizeof(C) : 0));
+    made = kernel([rows, columns, loops = RowLoops<C>()](RunContext& r) {
+      for_rows(rows, columns, r.input<T>(0), r.output<T>(0), r.scratch(),
+               [&](std::int64_t row, const C* x, C* y) {
+                 if (log) {
+                   // The exponentials are needed for their sum only.
+                   C* spare = static_cast<C*>(r.scratch()) + scratch_for_rows<T>(rows * columns) / sizeof(C) +
+                              row * columns;
+                   const auto [highest, sum] = loops.exponentials(x, columns, spare);
+                   const C shift = std::log(sum);
+                   for (std::int64_t i = 0; i < columns; ++i) y[i] = (x[i] - highest) - shift;
+                 } else {
+                   const C scale = C(1) / loops.exponentials(x, columns, y).second;
+                   for (std::int64_t i = 0; i < columns; ++i) y[i] *= scale;
+                 }
+               });
     });
   });
   return made;
@@ -125,29 +160,30 @@ std::unique_ptr<Kernel> prepare_softmax_cross_entropy(PrepareContext& c) {
   std::unique_ptr<Kernel> made;
   visit(FloatTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
     using C = Compute<T>;
-    made = kernel(
-        [=, x_row = x_row, x_step = x_step, label_row = label_row, label_step = label_step](RunContext& r) {
-          const T *x = r.input<T>(0), *labels = r.input<T>(1);
-          T *loss = r.output<T>(0), *backprop = r.output<T>(1);
-          parallel_for(rows, 6.0 * double(columns), [&](std::int64_t begin, std::int64_t end) {
-            for (auto row = begin; row < end; ++row) {
-              const T* from = x + row * x_row;
-              const T* target = labels + row * label_row;
-              T* to = backprop + row * columns;
-              C highest = -std::numeric_limits<C>::infinity(), sum = 0, total = 0;
-              for (std::int64_t i = 0; i < columns; ++i) highest = std::max(highest, C(from[i * x_step]));
-              for (std::int64_t i = 0; i < columns; ++i) sum += std::exp(C(from[i * x_step]) - highest);
-              const C shift = std::log(sum), scale = C(1) / sum;
-              for (std::int64_t i = 0; i < columns; ++i) {
-                const C centred = C(from[i * x_step]) - highest, label = C(target[i * label_step]);
-                // A class that cannot occur costs nothing, however unlikely it is thought.
-                total += label == C(0) ? C(0) : label * (shift - centred);
-                to[i] = T(std::exp(centred) * scale - label);
-              }
-              loss[row] = T(total);
-            }
-          });
-        });
+    c.scratch(std::size_t(rows * columns) * sizeof(C));
+    made = kernel([=, x_row = x_row, x_step = x_step, label_row = label_row, label_step = label_step,
+                   loops = RowLoops<C>()](RunContext& r) {
+      const T *x = r.input<T>(0), *labels = r.input<T>(1);
+      T *loss = r.output<T>(0), *backprop = r.output<T>(1);
+      parallel_for(rows, 3.0 * double(columns), [&](std::int64_t begin, std::int64_t end) {
+        for (auto row = begin; row < end; ++row) {
+          const T* from = x + row * x_row;
+          const T* target = labels + row * label_row;
+          C* e = static_cast<C*>(r.scratch()) + row * columns;
+          for (std::int64_t i = 0; i < columns; ++i) e[i] = C(from[i * x_step]);
+          const auto [highest, sum] = loops.exponentials(e, columns, e);
+          const C shift = std::log(sum), scale = C(1) / sum;
+          C total = 0;
+          for (std::int64_t i = 0; i < columns; ++i) {
+            const C centred = C(from[i * x_step]) - highest, label = C(target[i * label_step]);
+            // A class that cannot occur costs nothing, however unlikely it is thought.
+            total += label == C(0) ? C(0) : label * (shift - centred);
+            backprop[row * columns + i] = T(e[i] * scale - label);
+          }
+          loss[row] = T(total);
+        }
+      });
+    });
   });
   return made;
 }
@@ -159,26 +195,24 @@ std::unique_ptr<Kernel> prepare_sparse_softmax_cross_entropy(PrepareContext& c) 
   std::unique_ptr<Kernel> made;
   visit(FloatTypes{}, c.output_dtype(0), [&]<class T>(std::type_identity<T>) {
     using C = Compute<T>;
+    c.scratch(scratch_for_rows<T>(rows * columns));
     visit(IndexTypes{}, c.input_dtype(1), [&]<class I>(std::type_identity<I>) {
-      made = kernel([rows, columns](RunContext& r) {
-        const T* x = r.input<T>(0);
+      made = kernel([rows, columns, loops = RowLoops<C>()](RunContext& r) {
         const I* labels = r.input<I>(1);
-        T *loss = r.output<T>(0), *backprop = r.output<T>(1);
-        parallel_for(rows, 6.0 * double(columns), [&](std::int64_t begin, std::int64_t end) {
-          for (auto row = begin; row < end; ++row) {
-            const std::int64_t label = labels[row];
-            require(label >= 0 && label < columns, "label ", row, " is ", label, ", expected a class in [0, ",
-                    columns, "), for features have ", columns, " columns");
-            const T* from = x + row * columns;
-            T* to = backprop + row * columns;
-            const auto [highest, sum] = exponentials<T, C>(from, columns);
-            loss[row] = T(std::log(sum) - (C(from[label]) - highest));
-            const C scale = C(1) / sum;
-            for (std::int64_t i = 0; i < columns; ++i) {
-              to[i] = T(std::exp(C(from[i]) - highest) * scale - C(i == label));
-            }
-          }
-        });
+        T* loss = r.output<T>(0);
+        for_rows(rows, columns, r.input<T>(0), r.output<T>(1), r.scratch(),
+                 [&](std::int64_t row, const C* x, C* y) {
+                   const std::int64_t label = labels[row];
+                   require(label >= 0 && label < columns, "label ", row, " is ", label,
+                           ", expected a class in [0, ", columns, "), for features have ", columns,
+                           " columns");
+                   const C own = x[label];
+                   const auto [highest, sum] = loops.exponentials(x, columns, y);
+                   loss[row] = T(std::log(sum) - (own - highest));
+                   const C scale = C(1) / sum;
+                   for (std::int64_t i = 0; i < columns; ++i) y[i] *= scale;
+                   y[label] -= C(1);
+                 });
       });
     });
   });

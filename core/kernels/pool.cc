@@ -2,8 +2,12 @@
 #include "core/kernels/pool.h"
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include "core/base/parallel.h"
+#include "core/kernels/vector/pool.h"
+#include "core/kernels/vector/vector.h"
 
 namespace headrace {
 namespace {
@@ -79,10 +83,18 @@ inline void each(int channels, std::int64_t step, F&& f) {
   }
 }
 
-// Whether x is the maximum m that was found; NaN, if there is one, is the maximum.
+// Whether x is the maximum m that was found, or either is NaN.
 template <class C>
 bool is_maximum(C x, C m) {
-  return x == m || (m != m && x != x);
+  return !(x < m);
+}
+
+template <class T>
+constexpr bool has_loops = std::is_same_v<T, float> || std::is_same_v<T, double>;
+template <class T>
+const PoolLoops<T>& loops() {
+  static const PoolLoops<T> chosen = HEADRACE_BY_ISA(pool_loops(T{}));
+  return chosen;
 }
 
 std::unique_ptr<Kernel> prepare_max_pool(PrepareContext& c) {
@@ -101,7 +113,9 @@ std::unique_ptr<Kernel> prepare_max_pool(PrepareContext& c) {
           bool first = true;
           block.for_taps(begin, end, [&](std::int64_t offset, std::int64_t) {
             const T* tap = from + offset;
-            if (std::exchange(first, false)) {
+            if (!first && has_loops<T> && pool.input.channel == 1) {
+              if constexpr (has_loops<T>) loops<T>().keep(block.channels, tap, best);
+            } else if (std::exchange(first, false)) {
               each(block.channels, pool.input.channel, [&](int i, std::int64_t at) { best[i] = C(tap[at]); });
             } else {
               each(block.channels, pool.input.channel, [&](int i, std::int64_t at) {
@@ -141,6 +155,9 @@ std::unique_ptr<Kernel> max_pool_grad(const Pool& pool, std::int64_t size) {
         block.for_taps(begin, end, [&](std::int64_t offset, std::int64_t) {
           const X* from = x + in + offset;
           T* to = dx + in + offset;
+          if constexpr (has_loops<T> && std::is_same_v<T, X>) {
+            if (pool.input.channel == 1) return loops<T>().take(block.channels, from, maximum, rest, to);
+          }
           each(block.channels, pool.input.channel, [&](int i, std::int64_t at) {
             const bool here = is_maximum(Compute<X>(from[at]), maximum[i]);
             to[at] = T(C(to[at]) + (here ? rest[i] : C(0)));

@@ -185,10 +185,12 @@ class _Backward:
                     if out_grads[i] is None and (output.dtype.is_floating or output.dtype.is_complex):
                         out_grads[i] = raw.ZerosLike(output)
                 in_grads = _checked(op, inputs, function(op, *out_grads))
+                # What nobody asked for is not to be computed because others wait for it.
+                in_grads = [g if tensor in reached else None for tensor, g in zip(inputs, in_grads)]
                 if self._gate and sum(grad is not None for grad in in_grads) > 1:
                     in_grads = _gated(self._graph, in_grads)
             for tensor, grad in zip(inputs, in_grads):
-                if grad is not None and tensor in reached:
+                if grad is not None:
                     self._grads.setdefault(tensor, []).append(grad)
 
     def result(self, x: Tensor, unconnected: UnconnectedGradients) -> Gradient | None:

@@ -71,6 +71,16 @@ struct Tables {
 // Those of the machine, or of the lesser instruction set that HEADRACE_ISA names (baseline, avx2, avx512).
 const Tables& tables();
 
+// Calls a function of the namespace that tables() chose: HEADRACE_BY_ISA(gemm_tile(float())).
+#if defined(HEADRACE_HAS_avx2)
+#define HEADRACE_BY_ISA(CALL)                                                \
+  (std::string_view(::headrace::vector::tables().isa) == "avx512" ? avx512::CALL \
+   : std::string_view(::headrace::vector::tables().isa) == "avx2" ? avx2::CALL   \
+                                                                  : baseline::CALL)
+#else
+#define HEADRACE_BY_ISA(CALL) baseline::CALL
+#endif
+
 // nullptr if there is none.
 const Entry<Unary>* find_unary(const char* op, DType dtype);
 const Entry<Binary>* find_binary(const char* op, DType dtype);
