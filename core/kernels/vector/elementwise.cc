@@ -263,7 +263,7 @@ constexpr Entry<Unary> kUnary[] = {
     TEST_U("IsNan", IsNan), TEST_U("IsInf", IsInf), TEST_U("IsFinite", IsFinite),
     U("LogicalNot", boolean, std::uint8_t, std::uint8_t, Not, 0.05f), BITS(U, "Invert", Invert, 0.2f),
     FLOAT_U("Relu", Relu, 0.2f, 0.4f), FLOAT_U("Relu6", Relu6, 0.2f, 0.4f),
-    SIGNED(U, "Relu", Relu, 0.2f), SIGNED(U, "Relu6", Relu6, 0.2f),
+    SIGNED(U, "Relu", Relu, 0.2f), INTS(U, "Relu6", Relu6, 0.2f),
     FLOAT_U("Elu", Elu, 0.8f, 10.0f), FLOAT_U("Selu", Selu, 0.8f, 10.0f),
     FLOAT_U("Softplus", Softplus, 1.8f, 12.0f), FLOAT_U("Softsign", Softsign, 0.3f, 0.7f),
 };
@@ -290,7 +290,7 @@ constexpr Entry<Binary> kBinary[] = {
     FLOAT_B("SqrtGrad", SqrtGrad, 0.3f, 0.7f), FLOAT_B("RsqrtGrad", RsqrtGrad, 0.2f, 0.4f),
     FLOAT_B("InvGrad", ReciprocalGrad, 0.2f, 0.4f), FLOAT_B("ReciprocalGrad", ReciprocalGrad, 0.2f, 0.4f),
     FLOAT_B("LeakyRelu", LeakyRelu, 0.2f, 0.4f), FLOAT_B("ReluGrad", ReluGrad, 0.2f, 0.4f),
-    SIGNED(B, "ReluGrad", ReluGrad, 0.2f), SIGNED(B, "Relu6Grad", Relu6Grad, 0.2f),
+    INTS(B, "ReluGrad", ReluGrad, 0.2f), INTS(B, "Relu6Grad", Relu6Grad, 0.2f),
     FLOAT_B("Relu6Grad", Relu6Grad, 0.2f, 0.4f), FLOAT_B("EluGrad", EluGrad, 0.2f, 0.4f),
     FLOAT_B("SeluGrad", SeluGrad, 0.2f, 0.4f), FLOAT_B("SoftplusGrad", SoftplusGrad, 1.0f, 6.0f),
     FLOAT_B("SoftsignGrad", SoftsignGrad, 0.3f, 0.7f),
