@@ -417,6 +417,12 @@ std::int64_t PlanCache::planned() const {
 
 PlanEnvironment::PlanEnvironment(std::vector<Device*> all, PlanOptions given, Resources& state)
     : devices(std::move(all)), options(std::move(given)), resources(state), kernels{state, {}} {
+  std::vector<std::string> names;
+  for (const Pass& pass : pipeline()) names.emplace_back(pass.name);
+  for (const std::string& name : options.disabled_passes) {
+    require(std::find(names.begin(), names.end(), name) != names.end(), "there is no pass '", name, "'",
+            did_you_mean(name, names));
+  }
   kernels.callee = [this](const Function& function) {
     return std::make_shared<PlanCache>(copy(function), std::vector<int>{}, *this);
   };

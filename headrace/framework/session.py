@@ -71,7 +71,7 @@ def check_shape(tensor: Tensor, array: Any) -> None:
 class _Runner:
     """A signature made ready: `runner(values, timeout, trace)` for one `(fetches, feeds)`."""
 
-    __slots__ = ("build", "callable", "dtypes", "graph", "single", "tensors")
+    __slots__ = ("build", "callable", "describe", "dtypes", "graph", "single", "tensors")
 
     def __init__(self, session: BaseSession, plan: FetchPlan, feeds: list[Tensor], fetches: Any):
         self.graph = session._graph  # not the session, which is to die with its last user
@@ -83,9 +83,10 @@ class _Runner:
         flat = [number for tensor in plan.tensors for number in (tensor._id, tensor._index)]
         fed = [number for tensor in feeds for number in (tensor._id, tensor._index)]
         try:
-            self.callable = session._core.callable(fed, flat, [op._id for op in plan.targets]).run
+            made = session._core.callable(fed, flat, [op._id for op in plan.targets])
         except errors.OpError as error:
             raise _explained(error, self.graph) from None
+        self.callable, self.describe = made.run, made.describe
 
     def __call__(self, values: Any, timeout_ms: int = 0, trace: list[Any] | None = None) -> Any:
         arrays = []
@@ -276,6 +277,21 @@ class BaseSession:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("the session is closed; make a new one")
+
+    def describe_plan(self, fetches: Any, feed_dict: Any = None) -> str:
+        """What `run` would do, without doing it: one line for each step of the plan.
+
+        Shows what the passes left, which device computes what, what crosses devices, where results lie
+        in memory, and what can only be planned once shapes that depend on data are known.
+
+        Args:
+          fetches, feed_dict: as in `run`.
+
+        Raises:
+          RuntimeError, TypeError, ValueError, errors.OpError: as `run`.
+        """
+        runner, values = self._prepare(fetches, feed_dict or _NO_FEEDS)
+        return runner.describe([feed_array(tensor, value) for tensor, value in zip(runner.tensors, values)])
 
     def make_callable(
         self, fetches: Any, feed_list: Any = None, accept_options: bool = False
