@@ -29,15 +29,16 @@ $(VENV)/tools: $(BIN)/python pyproject.toml
 	$(BIN)/pip install -q $$($(BIN)/python tools/requirements.py build examples test lint)
 	touch $@
 
-SOURCES := $(shell find core bindings schema -name '*.cc' -o -name '*.h' -o -name '*.hpp' -o -name '*.proto') CMakeLists.txt
+SOURCES := $(shell find core bindings schema tests/cc -name '*.cc' -o -name '*.h' -o -name '*.hpp' -o -name '*.proto') CMakeLists.txt
 $(VENV)/built: $(VENV)/tools $(SOURCES)
-	$(BIN)/pip install -q --no-build-isolation --no-deps -e .
+	$(BIN)/pip install -q --no-build-isolation --no-deps -C cmake.define.HEADRACE_TESTS=ON -e .
 	touch $@
 
 demo: $(VENV)/built
 	$(BIN)/python examples/digits.py
 
 test: $(VENV)/built
+	set -e; for tests in build/cp*/headrace_tests; do $$tests; done
 	$(BIN)/python -m pytest -n $(JOBS) tests
 
 lint: $(VENV)/built
