@@ -9,3 +9,4 @@ from headrace.ops.diag import matrix_diag as diag
 from headrace.ops.diag import matrix_diag_part as diag_part
 from headrace.ops.diag import matrix_set_diag as set_diag
 from headrace.ops.matmul import einsum, matmul, matvec, tensordot
+from headrace.ops.norm import l2_normalize

@@ -6,3 +6,4 @@ from headrace.ops.math import sigmoid, tanh
 from headrace.ops.nn import *
 from headrace.ops.norm import *
 from headrace.ops.pool import *
+from headrace.ops.space import depth_to_space, space_to_batch, space_to_depth
