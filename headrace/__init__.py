@@ -85,6 +85,7 @@ from headrace.ops.clip import *
 from headrace.ops.cond import *
 from headrace.ops.control_flow import *
 from headrace.ops.diag import *
+from headrace.ops.functional import *
 from headrace.ops.init import *
 from headrace.ops.math import *
 from headrace.ops.matmul import einsum, matmul, tensordot
@@ -94,6 +95,7 @@ from headrace.ops.slicing import *
 from headrace.ops.space import *
 from headrace.ops.state import *
 from headrace.ops.string import *
+from headrace.ops.tensor_array import *
 from headrace.ops.while_loop import *
 
 from headrace import bitwise, dtypes, image, initializers, linalg, losses, math, metrics, nn, random, train  # isort: skip

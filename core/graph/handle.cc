@@ -21,4 +21,9 @@ void annotate_argument(Node& argument, const HandleType& type) {
   argument.set_attr("_handle_shapes", std::vector<Shape>{type.shape});
 }
 
+HandleType held_type(const Tensor& variant) {
+  const auto* holder = dynamic_cast<const Holder*>(variant.data<VariantRef>()->get());
+  return holder ? holder->holds() : HandleType{};
+}
+
 }  // namespace headrace

@@ -16,4 +16,12 @@ struct HandleType {
 HandleType handle_type(Output handle);
 void annotate_argument(Node& argument, const HandleType& type);
 
+// A variant that holds tensors tells what all of them are, so that what is planned for it knows their shape.
+class Holder : public Variant {
+ public:
+  virtual HandleType holds() const = 0;
+};
+// What a variant tensor holds; unknown if it does not tell.
+HandleType held_type(const Tensor& variant);
+
 }  // namespace headrace

@@ -1,6 +1,8 @@
 // Kernels that call functions. A function is planned once for the shapes that it meets, and then called as
 // often as need be: a loop allocates nothing where its variables keep their shapes, since each iteration
 // writes into what the one before the last has read.
+#include <chrono>
+
 #include "core/registry/kernel.h"
 
 namespace headrace {
@@ -12,12 +14,18 @@ void own_all_outputs(PrepareContext& c) {
   for (int i = 0; i < c.num_outputs(); ++i) c.own_output(i);
 }
 
-std::vector<Tensor> lent_inputs(const RunContext& r, int from, int count) {
+// Numbers are lent. A list is handed over, so that whoever changes it may be its last holder.
+std::vector<Tensor> arguments_of(RunContext& r, std::span<const ValueType> types, int from) {
   std::vector<Tensor> tensors;
-  tensors.reserve(std::size_t(count));
-  for (int i = 0; i < count; ++i) tensors.push_back(r.lent_tensor(from + i));
+  tensors.reserve(types.size());
+  for (std::size_t i = from; i < types.size(); ++i) {
+    const bool lent = types[i].dtype != DType::variant;
+    tensors.push_back(lent ? r.lent_tensor(int(i)) : r.take_tensor(int(i)));
+  }
   return tensors;
 }
+
+std::vector<ValueType> types_of(const PrepareContext& c) { return {c.inputs().begin(), c.inputs().end()}; }
 
 // Results that are arguments passed on must not outlive what was lent.
 void give_results(RunContext& r, std::span<Tensor> results) {
@@ -27,8 +35,8 @@ void give_results(RunContext& r, std::span<Tensor> results) {
   }
 }
 
-void call(RunContext& r, Callee& callee, int first_input, int num_inputs, int num_outputs) {
-  std::vector<Tensor> arguments = lent_inputs(r, first_input, num_inputs);
+void call(RunContext& r, Callee& callee, std::span<const ValueType> types, int from, int num_outputs) {
+  std::vector<Tensor> arguments = arguments_of(r, types, from);
   std::vector<Tensor> results(static_cast<std::size_t>(num_outputs));
   callee.call(r.step(), arguments, results);
   give_results(r, results);
@@ -36,8 +44,8 @@ void call(RunContext& r, Callee& callee, int first_input, int num_inputs, int nu
 
 std::unique_ptr<Kernel> prepare_call(PrepareContext& c) {
   own_all_outputs(c);
-  return kernel([callee = c.callee(c.attr<FunctionName>("f")), in = c.num_inputs(),
-                 out = c.num_outputs()](RunContext& r) { call(r, *callee, 0, in, out); });
+  return kernel([callee = c.callee(c.attr<FunctionName>("f")), types = types_of(c),
+                 out = c.num_outputs()](RunContext& r) { call(r, *callee, types, 0, out); });
 }
 
 // ---- conditions
@@ -57,10 +65,10 @@ bool is_true(DType dtype, const Shape& shape, const void* data) {
 std::unique_ptr<Kernel> prepare_if(PrepareContext& c) {
   own_all_outputs(c);
   return kernel([then_branch = c.callee(c.attr<FunctionName>("then_branch")),
-                 else_branch = c.callee(c.attr<FunctionName>("else_branch")), condition = c.inputs()[0],
-                 in = c.num_inputs() - 1, out = c.num_outputs()](RunContext& r) {
-    const bool truth = is_true(condition.dtype, condition.shape, r.input<void>(0));
-    call(r, truth ? *then_branch : *else_branch, 1, in, out);
+                 else_branch = c.callee(c.attr<FunctionName>("else_branch")), types = types_of(c),
+                 out = c.num_outputs()](RunContext& r) {
+    const bool truth = is_true(types[0].dtype, types[0].shape, r.input<void>(0));
+    call(r, truth ? *then_branch : *else_branch, types, 1, out);
   });
 }
 
@@ -69,30 +77,45 @@ std::unique_ptr<Kernel> prepare_case(PrepareContext& c) {
   Callees branches;
   for (const FunctionName& branch : c.attr<std::vector<FunctionName>>("branches"))
     branches.push_back(c.callee(branch));
-  return kernel([branches, in = c.num_inputs() - 1, out = c.num_outputs()](RunContext& r) {
+  return kernel([branches, types = types_of(c), out = c.num_outputs()](RunContext& r) {
     const auto count = std::int32_t(branches.size());
     const std::int32_t asked = *r.input<std::int32_t>(0);
-    call(r, *branches[std::size_t(asked >= 0 && asked < count ? asked : count - 1)], 1, in, out);
+    call(r, *branches[std::size_t(asked >= 0 && asked < count ? asked : count - 1)], types, 1, out);
   });
 }
 
 // ---- loops
 
+// How often a long loop looks whether its step should end.
+constexpr auto kPollInterval = std::chrono::milliseconds(20);
+constexpr int kIterationsPerLook = 16;
+
 std::unique_ptr<Kernel> prepare_while(PrepareContext& c) {
   own_all_outputs(c);
   return kernel([cond = c.callee(c.attr<FunctionName>("cond")), body = c.callee(c.attr<FunctionName>("body")),
-                 count = std::size_t(c.num_inputs())](RunContext& r) {
-    std::vector<Tensor> state = lent_inputs(r, 0, int(count));
+                 types = types_of(c)](RunContext& r) {
+    const std::size_t count = types.size();
+    std::vector<Tensor> state = arguments_of(r, types, 0);
     std::vector<Tensor> spare(count), arguments(count), verdict(1);
-    while (true) {
-      arguments = state;  // consumed by the call, so `state` keeps what comes next round as spare
+    auto next_poll = std::chrono::steady_clock::now() + kPollInterval;
+    for (int iteration = 1;; ++iteration) {
+      // The calls consume their arguments. `state` keeps what comes next round as spare, but no list: the body
+      // may change it only if nobody else holds it.
+      arguments = state;
       cond->call(r.step(), arguments, verdict);
       const Tensor& truth = verdict[0];
       if (!is_true(truth.dtype(), truth.shape(), truth.raw())) break;
-      arguments = state;
+      for (std::size_t i = 0; i < count; ++i)
+        arguments[i] = types[i].dtype == DType::variant ? std::move(state[i]) : state[i];
       body->call(r.step(), arguments, spare);
       std::swap(state, spare);
       r.step().cancellation.check();
+      if (iteration % kIterationsPerLook == 0) {
+        if (const auto now = std::chrono::steady_clock::now(); now > next_poll) {
+          r.step().poll();
+          next_poll = now + kPollInterval;
+        }
+      }
     }
     give_results(r, state);
   });

@@ -5,20 +5,55 @@
 #include <cstring>
 #include <numeric>
 
+#include "core/graph/handle.h"
 #include "core/registry/kernel.h"
 
 namespace headrace {
 namespace {
 
-class TensorList final : public Variant {
+class TensorList final : public Holder {
  public:
   TensorList(DType dtype, Shape element_shape) : dtype(dtype), element_shape(std::move(element_shape)) {}
   std::string describe() const override {
-    return str("a list of ", items.size(), " tensors of ", name_of(dtype), " ", element_shape);
+    return str("a list of ", items_.size(), " tensors of ", name_of(dtype), " ", element_shape);
   }
+  HandleType holds() const override { return {dtype, known_shape()}; }
+
+  // An empty Tensor stands where there is no value yet.
+  const std::vector<Tensor>& items() const { return items_; }
+  std::int64_t size() const { return std::int64_t(items_.size()); }
+  void put(std::size_t i, Tensor item) {
+    note(item);
+    items_[i] = std::move(item);
+  }
+  void add(Tensor item) {
+    note(item);
+    items_.push_back(std::move(item));
+  }
+  Tensor take_last() {
+    Tensor last = std::move(items_.back());
+    items_.pop_back();
+    return last;
+  }
+  void resize(std::int64_t size) { items_.resize(std::size_t(size)); }
+
+  // What is known of every element's shape: it was told, or all that ever had a value agree.
+  const Shape& known_shape() const { return element_shape.is_full() || !common_ ? element_shape : *common_; }
+
   const DType dtype;
-  Shape element_shape;        // perhaps partial
-  std::vector<Tensor> items;  // an empty Tensor where there is no value yet
+  const Shape element_shape;  // perhaps partial
+
+ private:
+  void note(const Tensor& item) {
+    if (!item || element_shape.is_full()) return;
+    if (!common_) {
+      common_ = item.shape();
+    } else if (*common_ != item.shape()) {
+      common_ = common_->relax(item.shape());
+    }
+  }
+  std::vector<Tensor> items_;
+  std::optional<Shape> common_;
 };
 
 const TensorList& list_in(const Tensor& variant) {
@@ -49,7 +84,7 @@ void check_item(const TensorList& list, const Shape& shape) {
 }
 
 std::size_t index_in(const TensorList& list, std::int64_t index) {
-  require(index >= 0 && index < std::int64_t(list.items.size()), "index ", index, " is out of range for ",
+  require(index >= 0 && index < list.size(), "index ", index, " is out of range for ",
           list.describe());
   return std::size_t(index);
 }
@@ -64,7 +99,7 @@ Tensor zeros_like(const Tensor& item) {
   if (item.dtype() != DType::variant) return zeros(item.dtype(), item.shape());
   const TensorList& like = list_in(item);
   auto list = std::make_shared<TensorList>(like.dtype, like.element_shape);
-  for (const Tensor& inner : like.items) list->items.push_back(inner ? zeros_like(inner) : Tensor());
+  for (const Tensor& inner : like.items()) list->add(inner ? zeros_like(inner) : Tensor());
   return wrap(std::move(list));
 }
 
@@ -72,10 +107,10 @@ Tensor sum(const Tensor& a, const Tensor& b);
 
 // Adds the elements of `more` to those of `total`.
 void add_to(TensorList& total, const TensorList& more) {
-  if (total.items.size() < more.items.size()) total.items.resize(more.items.size());
-  for (std::size_t i = 0; i < more.items.size(); ++i) {
-    if (!more.items[i]) continue;
-    total.items[i] = total.items[i] ? sum(total.items[i], more.items[i]) : more.items[i];
+  if (total.size() < more.size()) total.resize(more.size());
+  for (std::size_t i = 0; i < more.items().size(); ++i) {
+    const Tensor &item = more.items()[i], &before = total.items()[i];
+    if (item) total.put(i, before ? sum(before, item) : item);
   }
 }
 
@@ -95,20 +130,11 @@ Tensor sum(const Tensor& a, const Tensor& b) {
   return total;
 }
 
-// What is known of an element's shape: from the list, from the caller, and from those that have a value.
-Shape known_shape(const TensorList& list, const Shape& told) {
-  Shape shape = list.element_shape.merge(told);
-  for (const Tensor& item : list.items) {
-    if (item && !shape.is_full()) shape = shape.merge(item.shape());
-  }
-  return shape;
-}
-
-Tensor item_or_zeros(const TensorList& list, std::size_t index, const Shape& told) {
-  if (list.items[index]) return list.items[index];
-  const Shape shape = known_shape(list, told);
-  require(shape.is_full(), "element ", index, " of ", list.describe(),
-          " has no value, and its shape is not known either");
+Tensor item_or_zeros(const TensorList& list, const Tensor& item, const Shape& told) {
+  if (item) return item;
+  const Shape shape = list.known_shape().merge(told);
+  require(shape.is_full(), "an element of ", list.describe(), " has no value, and its shape is only known to be ",
+          shape);
   return zeros(list.dtype, shape);
 }
 
@@ -152,8 +178,9 @@ Tensor pack(DType dtype, std::span<const Tensor> items, const Shape& element) {
 
 Tensor pack_at(const TensorList& list, std::span<const std::int32_t> indices, const Shape& told) {
   std::vector<Tensor> items;
-  Shape shape = known_shape(list, told);
-  for (std::int32_t index : indices) items.push_back(item_or_zeros(list, index_in(list, index), shape));
+  Shape shape = list.known_shape().merge(told);
+  for (std::int32_t index : indices)
+    items.push_back(item_or_zeros(list, list.items()[index_in(list, index)], shape));
   if (!items.empty()) shape = items[0].shape();
   require(shape.is_full(), "an empty list cannot be packed: the shape of its elements is only known to be ",
           shape);
@@ -175,7 +202,7 @@ std::unique_ptr<Kernel> prepare_reserve(PrepareContext& c) {
     const std::int32_t count = *r.input<std::int32_t>(1);
     require(count >= 0, "a list cannot have ", count, " elements");
     auto list = std::make_shared<TensorList>(dtype, shape(r));
-    list->items.resize(std::size_t(count));
+    list->resize(count);
     r.set_output(0, wrap(std::move(list)));
   });
 }
@@ -186,16 +213,22 @@ std::unique_ptr<Kernel> prepare_from_tensor(PrepareContext& c) {
   return kernel([dtype = c.input_dtype(0), count = c.input_shape(0)[0], row = c.input_shape(0).slice(1),
                  shape = shape_reader(c, 1)](RunContext& r) {
     auto list = std::make_shared<TensorList>(dtype, shape(r).merge(row));
-    for (std::int64_t i = 0; i < count; ++i) list->items.push_back(row_of(dtype, row, r.input<void>(0), i));
+    for (std::int64_t i = 0; i < count; ++i) list->add(row_of(dtype, row, r.input<void>(0), i));
     r.set_output(0, wrap(std::move(list)));
   });
 }
 
+// Rows for the same index are added up, which is what a gradient of reading an element twice needs.
 void set_rows(RunContext& r, TensorList& list, int tensor, int indices, std::int64_t count,
               const Shape& row) {
   const auto* at = r.input<std::int32_t>(indices);
-  for (std::int64_t i = 0; i < count; ++i)
-    list.items[index_in(list, at[i])] = row_of(list.dtype, row, r.input<void>(tensor), i);
+  std::vector<bool> is_set(list.items().size());
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::size_t index = index_in(list, at[i]);
+    Tensor item = row_of(list.dtype, row, r.input<void>(tensor), i);
+    list.put(index, is_set[index] ? sum(list.items()[index], item) : std::move(item));
+    is_set[index] = true;
+  }
 }
 
 std::unique_ptr<Kernel> prepare_scatter(PrepareContext& c) {
@@ -207,7 +240,7 @@ std::unique_ptr<Kernel> prepare_scatter(PrepareContext& c) {
     std::int64_t length = *r.input<std::int32_t>(3);
     const auto* at = r.input<std::int32_t>(1);
     for (std::int64_t i = 0; i < count; ++i) length = std::max<std::int64_t>(length, at[i] + std::int64_t(1));
-    list->items.resize(std::size_t(length));
+    list->resize(length);
     set_rows(r, *list, 0, 1, count, row);
     r.set_output(0, wrap(std::move(list)));
   });
@@ -240,7 +273,7 @@ std::unique_ptr<Kernel> prepare_split(PrepareContext& c) {
       check_item(*list, piece.shape());
       copy_elements(dtype, from, piece.raw(), piece.size());
       from += piece.bytes();
-      list->items.push_back(std::move(piece));
+      list->add(std::move(piece));
     }
     r.set_output(0, wrap(std::move(list)));
   });
@@ -253,7 +286,7 @@ std::unique_ptr<Kernel> prepare_push_back(PrepareContext& c) {
   return kernel([shape = c.input_shape(1)](RunContext& r) {
     auto list = take_list(r, 0);
     check_item(*list, shape);
-    list->items.push_back(r.input_tensor(1));
+    list->add(r.input_tensor(1));
     r.set_output(0, wrap(std::move(list)));
   });
 }
@@ -263,19 +296,20 @@ std::unique_ptr<Kernel> prepare_pop_back(PrepareContext& c) {
   c.own_output(1);
   return kernel([shape = shape_reader(c, 1)](RunContext& r) {
     auto list = take_list(r, 0);
-    require(!list->items.empty(), "an empty list has no last element to take off");
-    r.set_output(1, item_or_zeros(*list, list->items.size() - 1, shape(r)));
-    list->items.pop_back();
+    require(list->size() > 0, "an empty list has no last element to take off");
+    r.set_output(1, item_or_zeros(*list, list->take_last(), shape(r)));
     r.set_output(0, wrap(std::move(list)));
   });
 }
 
 std::unique_ptr<Kernel> prepare_set_item(PrepareContext& c) {
   c.own_output(0);
-  return kernel([shape = c.input_shape(2)](RunContext& r) {
+  return kernel([shape = c.input_shape(2), grows = c.attr<bool>("resize_if_index_out_of_bounds")](RunContext& r) {
     auto list = take_list(r, 0);
     check_item(*list, shape);
-    list->items[index_in(*list, *r.input<std::int32_t>(1))] = r.input_tensor(2);
+    const std::int32_t index = *r.input<std::int32_t>(1);
+    if (grows && index >= list->size()) list->resize(index + std::int64_t(1));
+    list->put(index_in(*list, index), r.input_tensor(2));
     r.set_output(0, wrap(std::move(list)));
   });
 }
@@ -286,7 +320,7 @@ std::unique_ptr<Kernel> prepare_resize(PrepareContext& c) {
     const std::int32_t size = *r.input<std::int32_t>(1);
     require(size >= 0, "a list cannot have ", size, " elements");
     auto list = take_list(r, 0);
-    list->items.resize(std::size_t(size));
+    list->resize(size);
     r.set_output(0, wrap(std::move(list)));
   });
 }
@@ -297,21 +331,22 @@ std::unique_ptr<Kernel> prepare_get_item(PrepareContext& c) {
   c.own_output(0);
   return kernel([shape = shape_reader(c, 2)](RunContext& r) {
     const TensorList& list = list_in(r, 0);
-    r.set_output(0, item_or_zeros(list, index_in(list, *r.input<std::int32_t>(1)), shape(r)));
+    const Tensor& item = list.items()[index_in(list, *r.input<std::int32_t>(1))];
+    r.set_output(0, item_or_zeros(list, item, shape(r)));
   });
 }
 
 std::unique_ptr<Kernel> prepare_length(PrepareContext&) {
-  return kernel([](RunContext& r) { *r.output<std::int32_t>(0) = std::int32_t(list_in(r, 0).items.size()); });
+  return kernel([](RunContext& r) { *r.output<std::int32_t>(0) = std::int32_t(list_in(r, 0).size()); });
 }
 
 std::unique_ptr<Kernel> prepare_stack(PrepareContext& c) {
   c.own_output(0);
   return kernel([shape = shape_reader(c, 1), expected = c.attr<std::int64_t>("num_elements")](RunContext& r) {
     const TensorList& list = list_in(r, 0);
-    const auto count = std::int64_t(list.items.size());
-    require(expected < 0 || expected == count, "the list has ", count, " elements, expected ", expected);
-    std::vector<std::int32_t> all(list.items.size());
+    require(expected < 0 || expected == list.size(), "the list has ", list.size(), " elements, expected ",
+            expected);
+    std::vector<std::int32_t> all(list.items().size());
     std::iota(all.begin(), all.end(), 0);
     r.set_output(0, pack_at(list, all, shape(r)));
   });
@@ -329,12 +364,12 @@ std::unique_ptr<Kernel> prepare_concat(PrepareContext& c) {
   c.own_output(1);
   return kernel([](RunContext& r) {
     const TensorList& list = list_in(r, 0);
-    const Shape told = list.element_shape;
-    Tensor lengths(DType::int64, Shape{std::int64_t(list.items.size())});
+    const Shape& told = list.known_shape();
+    Tensor lengths(DType::int64, Shape{list.size()});
     std::int64_t total = 0;
     Shape tail = told.has_rank() ? told.slice(1) : Shape::unknown();
-    for (std::size_t i = 0; i < list.items.size(); ++i) {
-      const Tensor& item = list.items[i];
+    for (std::size_t i = 0; i < list.items().size(); ++i) {
+      const Tensor& item = list.items()[i];
       require(bool(item) && item.shape().rank() > 0, "element ", i, " has no first dimension to join along");
       lengths.data<std::int64_t>()[i] = item.shape()[0];
       total = checked_add(total, item.shape()[0]);
@@ -344,7 +379,7 @@ std::unique_ptr<Kernel> prepare_concat(PrepareContext& c) {
             told);
     Tensor joined(list.dtype, Shape{total}.concat(tail));
     char* to = static_cast<char*>(joined.raw());
-    for (const Tensor& item : list.items) {
+    for (const Tensor& item : list.items()) {
       copy_elements(list.dtype, item.raw(), to, item.size());
       to += item.bytes();
     }

@@ -91,9 +91,9 @@ HEADRACE_OPS(list) {
   op("TensorListSetItem")
       .in("input_handle: variant", "index: int32", "item: element_dtype")
       .out("output_handle: variant")
-      .attr(kElement)
+      .attr(kElement, "resize_if_index_out_of_bounds: bool = false")
       .shape(list_shape)
-      .doc("Replaces an element.");
+      .doc("Replaces an element; a list that is too short gets more, if that is asked for.");
   op("TensorListLength")
       .in("input_handle: variant")
       .out("length: int32")
@@ -131,13 +131,15 @@ HEADRACE_OPS(list) {
       .shape(list_shape)
       .doc(
           "Makes a list with row i of the tensor at indices[i], of `num_elements` elements or as many as are "
-          "needed.");
+          "needed. Rows for the same index are added up.");
   op("TensorListScatterIntoExistingList")
       .in("input_handle: variant", "tensor: element_dtype", "indices: int32")
       .out("output_handle: variant")
       .attr(kElement)
       .shape(list_shape)
-      .doc("Replaces the elements at these indices by the rows of a tensor.");
+      .doc(
+          "Replaces the elements at these indices by the rows of a tensor. Rows for the same index are added "
+          "up.");
   op("TensorListConcatV2")
       .in("input_handle: variant", "element_shape: shape_type", "leading_dims: int64")
       .out("tensor: element_dtype", "lengths: int64")

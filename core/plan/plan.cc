@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/graph/handle.h"
 #include "core/plan/extract.h"
 #include "core/plan/placement.h"
 
@@ -336,6 +337,13 @@ void append_value(Key& key, const Tensor& value) {
   }
 }
 
+void append_type(Key& key, const HandleType& type) {
+  key.push_back(int(type.dtype));
+  key.push_back(type.shape.has_rank() ? type.shape.rank() : kUnknown);
+  if (!type.shape.has_rank()) return;
+  for (std::int64_t size : type.shape.dims()) key.push_back(size);
+}
+
 }  // namespace
 
 struct PlanCache::Entries {
@@ -365,6 +373,7 @@ std::shared_ptr<const Plan> PlanCache::specialise(std::span<const Tensor> argume
     key.push_back(argument.shape().rank());
     const auto dims = argument.shape().dims();
     key.insert(key.end(), dims.begin(), dims.end());
+    if (argument.dtype() == DType::variant) append_type(key, held_type(argument));
   }
   for (int i : value_arguments_) append_value(key, arguments[i]);
 
@@ -379,8 +388,11 @@ std::shared_ptr<const Plan> PlanCache::specialise(std::span<const Tensor> argume
 
   const Key made_for = key;  // planning may come back here, on this thread
   auto function = copy(*function_);
-  for (std::size_t i = 0; i < arguments.size(); ++i)
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
     function->arguments[i]->set_shape(0, arguments[i].shape());
+    if (arguments[i].dtype() == DType::variant)
+      annotate_argument(*function->arguments[i], held_type(arguments[i]));
+  }
   for (int i : value_arguments_) {
     Node& argument = *function->arguments[i];
     Node& constant =

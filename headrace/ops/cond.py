@@ -9,6 +9,7 @@ from typing import Any
 from headrace.framework import nest, raw
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.dtypes import bool_, int32
+from headrace.framework.errors import InvalidDTypeError
 from headrace.framework.func_graph import FuncGraph, build, new_function_name
 from headrace.framework.graph import Graph, Operation, Tensor, get_default_graph, name_scope
 from headrace.framework.indexed_slices import IndexedSlices
@@ -23,6 +24,8 @@ class _Branch:
     def __init__(self, name: str, outer: Graph, function: Callable[[], Any]):
         self.graph = FuncGraph(name, outer)
         self.structure = build(self.graph, function)
+        if self.structure is None:
+            raise ValueError(f"{function!r} returns None; a branch has to return a tensor or an operation")
         with self.graph.as_default():
             self.results = [self._tensor(leaf) for leaf in _leaves(self.structure)]
 
@@ -65,9 +68,24 @@ def _checked(branches: Sequence[_Branch]) -> None:
         nest.assert_same_structure(first.structure, other.structure, check_types=False)
         for i, (one, two) in enumerate(zip(first.results, other.results)):
             if one.dtype != two.dtype:
-                raise TypeError(
-                    f"result {i} is {one.dtype.name} in one branch and {two.dtype.name} in another; cast one"
+                raise InvalidDTypeError(
+                    None,
+                    two.op,
+                    f"result {i} is {one.dtype.name} in one branch and {two.dtype.name} in another; cast one",
                 )
+
+
+def predicate(value: Any) -> Tensor:
+    """A boolean scalar.
+
+    Raises:
+      TypeError: if it is not boolean.
+      ValueError: if it is no scalar.
+    """
+    tensor = convert_to_tensor(value, dtype=bool_, name="pred")
+    if tensor.shape.ndims:
+        raise ValueError(f"{tensor.name} has shape {tensor.shape}, expected a scalar; tf.reduce_all it, or any")
+    return tensor
 
 
 def share_captures(graphs: Sequence[FuncGraph]) -> list[Tensor]:
@@ -135,7 +153,7 @@ def cond(
     if isinstance(pred, bool):
         raise TypeError(f"pred is Python's {pred}, known now; use an if statement, or make it a tensor")
     with name_scope(name, "cond", [pred]) as scope:
-        pred = convert_to_tensor(pred, dtype=bool_, name="pred")
+        pred = predicate(pred)
 
         def make(inputs: Any, names: Any, dtypes: Any, stateful: bool) -> Any:
             op = raw.If if stateful else raw.StatelessIf
@@ -226,7 +244,7 @@ def case(
         if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
             raise TypeError(f"case takes (predicate, function) pairs, got {pair!r}")
     with name_scope(name, "case", [pred for pred, _ in pairs]):
-        preds = [convert_to_tensor(pred, dtype=bool_) for pred, _ in pairs]
+        preds = [predicate(pred) for pred, _ in pairs]
         checks = []
         if exclusive:
             count = raw.Sum(raw.Cast(raw.Pack(preds), DstT=int32), [0])

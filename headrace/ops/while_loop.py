@@ -7,12 +7,12 @@ from typing import Any
 
 from headrace.framework import nest, raw
 from headrace.framework.convert import convert_to_tensor
-from headrace.framework.dtypes import bool_, int32
+from headrace.framework.dtypes import int32
 from headrace.framework.func_graph import FuncGraph, build, new_function_name
 from headrace.framework.graph import Tensor, get_default_graph, name_scope
 from headrace.framework.indexed_slices import IndexedSlices
 from headrace.framework.shapes import TensorShape, as_shape
-from headrace.ops.cond import _leaves, _packed, share_captures
+from headrace.ops.cond import _leaves, _packed, predicate, share_captures
 
 __all__ = ["while_loop"]
 
@@ -143,7 +143,7 @@ class _Loop:
             return _packed(self.structure, graph.arguments[counted : len(self.initial)])
 
         def condition() -> Tensor:
-            truth = convert_to_tensor(cond(*variables(cond_graph)), dtype=bool_)
+            truth = predicate(cond(*variables(cond_graph)))
             return raw.LogicalAnd(raw.Less(cond_graph.arguments[0], limit), truth) if counted else truth
 
         def next_values() -> list[Tensor]:
