@@ -84,7 +84,9 @@ def predicate(value: Any) -> Tensor:
     """
     tensor = convert_to_tensor(value, dtype=bool_, name="pred")
     if tensor.shape.ndims:
-        raise ValueError(f"{tensor.name} has shape {tensor.shape}, expected a scalar; tf.reduce_all it, or any")
+        raise ValueError(
+            f"{tensor.name} has shape {tensor.shape}, expected a scalar; tf.reduce_all it, or any"
+        )
     return tensor
 
 

@@ -247,7 +247,10 @@ def scan(
         leaves = nest.flatten(start)
         results = [
             TensorArray(
-                leaf.dtype, elements.count, infer_shape=infer_shape, element_shape=leaf.shape if infer_shape else None
+                leaf.dtype,
+                elements.count,
+                infer_shape=infer_shape,
+                element_shape=leaf.shape if infer_shape else None,
             )
             for leaf in leaves
         ]

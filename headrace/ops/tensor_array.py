@@ -215,7 +215,10 @@ class TensorArray:
                 element_dtype=self._dtype,
                 name="TensorListConcatV2",
             )
-        if None not in (self._length, *(self.element_shape.as_list() if self.element_shape.ndims else [None])):
+        if None not in (
+            self._length,
+            *(self.element_shape.as_list() if self.element_shape.ndims else [None]),
+        ):
             first, *others = self.element_shape.as_list()
             if self._infer_shape:
                 joined.set_shape([self._length * first, *others])  # type: ignore[operator]
