@@ -58,7 +58,9 @@ def test_structures_of_fetches(session):
     assert type(ordered) is collections.OrderedDict and list(ordered) == ["b", "a"]
 
 
-@pytest.mark.parametrize("fetch", [3, None, pytest.param(object(), id="object"), [None], {"a": 3.5}, np.ones(2)], ids=repr)
+@pytest.mark.parametrize(
+    "fetch", [3, None, pytest.param(object(), id="object"), [None], {"a": 3.5}, np.ones(2)], ids=repr
+)
 def test_what_cannot_be_fetched(session, fetch):
     with pytest.raises(TypeError, match="fetched"):
         session.run(fetch)
