@@ -99,8 +99,8 @@ std::unique_ptr<Kernel> prepare_while(PrepareContext& c) {
     std::vector<Tensor> spare(count), arguments(count), verdict(1);
     auto next_poll = std::chrono::steady_clock::now() + kPollInterval;
     for (int iteration = 1;; ++iteration) {
-      // The calls consume their arguments. `state` keeps what comes next round as spare, but no list: the body
-      // may change it only if nobody else holds it.
+      // The calls consume their arguments. `state` keeps what comes next round as spare, but no list: the
+      // body may change it only if nobody else holds it.
       arguments = state;
       cond->call(r.step(), arguments, verdict);
       const Tensor& truth = verdict[0];

@@ -84,8 +84,7 @@ void check_item(const TensorList& list, const Shape& shape) {
 }
 
 std::size_t index_in(const TensorList& list, std::int64_t index) {
-  require(index >= 0 && index < list.size(), "index ", index, " is out of range for ",
-          list.describe());
+  require(index >= 0 && index < list.size(), "index ", index, " is out of range for ", list.describe());
   return std::size_t(index);
 }
 
@@ -133,8 +132,8 @@ Tensor sum(const Tensor& a, const Tensor& b) {
 Tensor item_or_zeros(const TensorList& list, const Tensor& item, const Shape& told) {
   if (item) return item;
   const Shape shape = list.known_shape().merge(told);
-  require(shape.is_full(), "an element of ", list.describe(), " has no value, and its shape is only known to be ",
-          shape);
+  require(shape.is_full(), "an element of ", list.describe(),
+          " has no value, and its shape is only known to be ", shape);
   return zeros(list.dtype, shape);
 }
 
@@ -304,14 +303,15 @@ std::unique_ptr<Kernel> prepare_pop_back(PrepareContext& c) {
 
 std::unique_ptr<Kernel> prepare_set_item(PrepareContext& c) {
   c.own_output(0);
-  return kernel([shape = c.input_shape(2), grows = c.attr<bool>("resize_if_index_out_of_bounds")](RunContext& r) {
-    auto list = take_list(r, 0);
-    check_item(*list, shape);
-    const std::int32_t index = *r.input<std::int32_t>(1);
-    if (grows && index >= list->size()) list->resize(index + std::int64_t(1));
-    list->put(index_in(*list, index), r.input_tensor(2));
-    r.set_output(0, wrap(std::move(list)));
-  });
+  return kernel(
+      [shape = c.input_shape(2), grows = c.attr<bool>("resize_if_index_out_of_bounds")](RunContext& r) {
+        auto list = take_list(r, 0);
+        check_item(*list, shape);
+        const std::int32_t index = *r.input<std::int32_t>(1);
+        if (grows && index >= list->size()) list->resize(index + std::int64_t(1));
+        list->put(index_in(*list, index), r.input_tensor(2));
+        r.set_output(0, wrap(std::move(list)));
+      });
 }
 
 std::unique_ptr<Kernel> prepare_resize(PrepareContext& c) {

@@ -73,7 +73,7 @@ const Tables& tables();
 
 // Calls a function of the namespace that tables() chose: HEADRACE_BY_ISA(gemm_tile(float())).
 #if defined(HEADRACE_HAS_avx2)
-#define HEADRACE_BY_ISA(CALL)                                                \
+#define HEADRACE_BY_ISA(CALL)                                                    \
   (std::string_view(::headrace::vector::tables().isa) == "avx512" ? avx512::CALL \
    : std::string_view(::headrace::vector::tables().isa) == "avx2" ? avx2::CALL   \
                                                                   : baseline::CALL)
