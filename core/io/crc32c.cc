@@ -1,0 +1,68 @@
+#include "core/io/crc32c.h"
+
+#include <array>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+#endif
+
+namespace headrace {
+namespace {
+
+constexpr std::uint32_t kPolynomial = 0x82f63b78;  // of bits in reflected order
+
+// tables[k][b]: what byte b does to the checksum when k more bytes follow it.
+constexpr auto kTables = [] {
+  std::array<std::array<std::uint32_t, 256>, 8> tables{};
+  for (std::uint32_t b = 0; b < 256; ++b) {
+    std::uint32_t crc = b;
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? kPolynomial : 0);
+    tables[0][b] = crc;
+  }
+  for (std::size_t k = 1; k < 8; ++k) {
+    for (std::size_t b = 0; b < 256; ++b) {
+      tables[k][b] = tables[k - 1][b] >> 8 ^ tables[0][tables[k - 1][b] & 0xff];
+    }
+  }
+  return tables;
+}();
+
+std::uint32_t by_tables(std::uint32_t crc, const std::byte* data, std::size_t size) {
+  for (; size >= 8; data += 8, size -= 8) {
+    std::uint64_t word;
+    std::memcpy(&word, data, 8);
+    word ^= crc;
+    crc = 0;
+    for (int k = 0; k < 8; ++k) crc ^= kTables[7 - k][word >> 8 * k & 0xff];
+  }
+  for (; size > 0; ++data, --size) crc = crc >> 8 ^ kTables[0][(crc ^ std::uint32_t(*data)) & 0xff];
+  return crc;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) std::uint32_t by_instruction(std::uint32_t crc, const std::byte* data,
+                                                               std::size_t size) {
+  std::uint64_t wide = crc;
+  for (; size >= 8; data += 8, size -= 8) {
+    std::uint64_t word;
+    std::memcpy(&word, data, 8);
+    wide = _mm_crc32_u64(wide, word);
+  }
+  crc = std::uint32_t(wide);
+  for (; size > 0; ++data, --size) crc = _mm_crc32_u8(crc, std::uint8_t(*data));
+  return crc;
+}
+#endif
+
+}  // namespace
+
+std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t before) {
+#if defined(__x86_64__)
+  static const bool has_instruction = __builtin_cpu_supports("sse4.2");
+  if (has_instruction) return ~by_instruction(~before, data.data(), data.size());
+#endif
+  return ~by_tables(~before, data.data(), data.size());
+}
+
+}  // namespace headrace
