@@ -44,6 +44,7 @@ from headrace.framework.dtypes import (
 )
 from headrace.framework.dtypes import bool_ as bool
 from headrace.framework.errors import OpError
+from headrace.framework.func_graph import init_scope
 from headrace.framework.graph import (
     Graph,
     GraphKeys,

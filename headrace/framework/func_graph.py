@@ -12,7 +12,7 @@ from typing import Any
 
 from headrace import _core
 from headrace.framework import dtypes
-from headrace.framework.graph import Graph, Operation, Tensor
+from headrace.framework.graph import Graph, Operation, Tensor, get_default_graph
 
 # Constants up to this many elements are repeated inside, where what they say about shapes is known.
 _LARGEST_COPIED_CONSTANT = 1024
@@ -148,6 +148,17 @@ def outermost(graph: Graph) -> Graph:
     while isinstance(graph, FuncGraph):
         graph = graph.outer
     return graph
+
+
+@contextlib.contextmanager
+def init_scope() -> Iterator[None]:
+    """A context outside of all functions and control dependencies.
+
+    What a program sets up once, such as a variable, is made there even if it is asked for in a loop's body.
+    """
+    graph = outermost(get_default_graph())
+    with graph.as_default(), graph.control_dependencies(None):
+        yield
 
 
 def new_function_name(graph: Graph, base: str) -> str:

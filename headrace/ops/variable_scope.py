@@ -14,6 +14,7 @@ from typing import Any
 
 from headrace.framework import dtypes
 from headrace.framework.convert import convert_to_tensor
+from headrace.framework.func_graph import init_scope
 from headrace.framework.graph import (
     GraphKeys,
     Tensor,
@@ -232,15 +233,14 @@ class _VariableStore:
             )
         if initializer is None:
             initializer = _default_initializer(name, dtype)
-        with control_dependencies(None):
-            variable = Variable(
-                initial_value=initializer
-                if from_value
-                else _initial_value(initializer, name, shape, dtype, partition_info),
-                name=name,
-                dtype=None if from_value else dtype,
-                **options,
-            )
+        variable = Variable(
+            initial_value=initializer
+            if from_value
+            else _initial_value(initializer, name, shape, dtype, partition_info),
+            name=name,
+            dtype=None if from_value else dtype,
+            **options,
+        )
         self.variables[name] = variable
         self.made_at[name] = variable.op.source or _caller()
         if regularizer is not None:
@@ -577,8 +577,8 @@ class VariableScope:
     ) -> Any:
         """Returns a variable of this scope; see `tf.get_variable`."""
         full_name = f"{self._name}/{name}" if self._name else name
-        # The name of a variable does not depend on name scopes.
-        with name_scope(None):
+        # The name of a variable does not depend on name scopes, nor is it of the function that asks for it.
+        with init_scope(), name_scope(None):
             if dtype is not None and initializer is not None and not callable(initializer):
                 given = convert_to_tensor(initializer).dtype
                 if given != dtypes.as_dtype(dtype):

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from headrace.framework import dtypes, protos, raw
 from headrace.framework.convert import convert_to_tensor, register_tensor_conversion_function
+from headrace.framework.func_graph import init_scope
 from headrace.framework.graph import (
     Graph,
     GraphKeys,
@@ -213,10 +214,10 @@ class Variable:
         if self._trainable and GraphKeys.TRAINABLE_VARIABLES not in collections:
             collections = [*collections, GraphKeys.TRAINABLE_VARIABLES]
 
-        graph = self._graph = get_default_graph()
         of_function = callable(initial_value)
         values = [] if of_function else [initial_value]
-        with control_dependencies(None), name_scope(name, "Variable", values) as scope:
+        with init_scope(), name_scope(name, "Variable", values) as scope:
+            graph = self._graph = get_default_graph()
             value = self._made(initial_value, of_function, dtype, scope[:-1])
             static = value.shape if shape is None else as_shape(shape)
             if expected_shape is not None:
