@@ -363,7 +363,16 @@ std::unique_ptr<CpuExecutable::Frame> CpuExecutable::take_frame() {
     }
   }
   auto frame = std::make_unique<Frame>();
-  frame->arena = BufferRef::allocate(arena_bytes_);
+  try {
+    frame->arena = BufferRef::allocate(arena_bytes_);
+  } catch (const Error& error) {
+    // No node in particular is at fault, but the one that makes the largest value is a good guess.
+    const auto largest = std::max_element(
+        instructions_.begin(), instructions_.end(),
+        [](const Instruction& a, const Instruction& b) { return a.output_bytes < b.output_bytes; });
+    if (largest != instructions_.end()) rethrow_at(*largest);
+    throw;
+  }
   frame->slots.resize(values_.size());
   auto* arena = static_cast<char*>(frame->arena->data());
   for (std::size_t i = 0; i < values_.size(); ++i) {
@@ -575,6 +584,19 @@ class CpuExecutable::LaneRun {
   std::exception_ptr failure_;
 };
 
+Tensor CpuExecutable::allocate_result(int value) const {
+  const ValueType& type = values_[value].type;
+  try {
+    return Tensor(type.dtype, type.shape);
+  } catch (...) {
+    for (const Instruction& instruction : instructions_) {
+      const auto& made = instruction.outputs;
+      if (std::find(made.begin(), made.end(), value) != made.end()) rethrow_at(instruction);
+    }
+    throw;
+  }
+}
+
 void CpuExecutable::run(Step& step, std::span<Tensor> arguments, std::span<Tensor> results) {
   auto owned = take_frame();
   Frame& frame = *owned;
@@ -595,7 +617,7 @@ void CpuExecutable::run(Step& step, std::span<Tensor> arguments, std::span<Tenso
     if (values_[value].home != Home::result || values_[value].index != int(i)) continue;
     const ValueType& whole = values_[value].type;
     Slot& slot = frame.slots[value];
-    slot.held = reusable(results[i], whole) ? std::move(results[i]) : Tensor(whole.dtype, whole.shape);
+    slot.held = reusable(results[i], whole) ? std::move(results[i]) : allocate_result(value);
     slot.data = slot.held.raw();
   }
 

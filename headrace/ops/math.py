@@ -157,7 +157,9 @@ def _binary(
     first, second = arguments
     scope: dict[str, Any] = {"raw": raw}
     # Spelled with the arguments' own names, because callers may pass them by keyword.
-    exec(f"def {name}({first}, {second}, name=None): return raw.{op}({first}, {second}, name=name)", scope)
+    source = f"def {name}({first}, {second}, name=None): return raw.{op}({first}, {second}, name=name)"
+    # The file name tells errors that this line is not the user's.
+    exec(compile(source, "<headrace>", "exec"), scope)
     function: Callable[..., Any] = scope[name]
     function.__module__ = __name__
     function.__doc__ = f"""{doc}
