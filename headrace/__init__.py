@@ -90,6 +90,7 @@ from headrace.ops.functional import *
 from headrace.ops.init import *
 from headrace.ops.math import *
 from headrace.ops.matmul import einsum, matmul, tensordot
+from headrace.ops.queue import *
 from headrace.ops.random import *
 from headrace.ops.reduce import *
 from headrace.ops.slicing import *
