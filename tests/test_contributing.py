@@ -13,10 +13,10 @@ import sys
 
 import pytest
 
-import headrace
+from headrace import _core
 
 ROOT = pathlib.Path(__file__).parents[1]
-LIBRARY = next(pathlib.Path(headrace.__file__).parent.glob("libheadrace.*"), None)
+LIBRARY = next(pathlib.Path(_core.__file__).parent.glob("libheadrace.*"), None)
 
 
 def blocks():

@@ -15,7 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_SCHEMA = Path(__file__).parent.parent / "schema.binpb"
+from headrace import _core
+
+# Beside the core, which an editable install keeps apart from the sources.
+_SCHEMA = Path(_core.__file__).parent / "schema.binpb"
 
 
 @functools.cache
