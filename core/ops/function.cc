@@ -36,11 +36,28 @@ void call_shape(ShapeContext& c) {
   output_promised(c, infer_results(function_of(c, c.attr<FunctionName>("f")), input_shapes(c, 0)));
 }
 
+// What a branch returns for arguments like these. One that is not taken may get what it could not compute with
+// (nothing, in place of what another branch has saved for it): then what was known when it was built.
+std::vector<Shape> branch_results(const ShapeContext& c, const FunctionName& name) {
+  const Function& branch = function_of(c, name);
+  std::vector<Shape> built;
+  for (const Output& result : branch.results) built.push_back(result.shape());
+  try {
+    std::vector<Shape> shapes = infer_results(branch, input_shapes(c, 1));
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+      if (!shapes[i].compatible_with(built[i])) return built;
+    }
+    return shapes;
+  } catch (const Error&) {
+    return built;
+  }
+}
+
 // Any branch may run, so only what all agree on is known.
 void branches_shape(ShapeContext& c, std::span<const FunctionName> branches) {
   std::vector<Shape> common;
   for (const FunctionName& branch : branches) {
-    const auto shapes = infer_results(function_of(c, branch), input_shapes(c, 1));
+    const auto shapes = branch_results(c, branch);
     require(common.empty() || common.size() == shapes.size(), "the branches return ", common.size(), " and ",
             shapes.size(), " tensors; they must agree");
     if (common.empty()) common = shapes;

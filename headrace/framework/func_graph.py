@@ -14,7 +14,8 @@ from headrace import _core
 from headrace.framework import dtypes
 from headrace.framework.graph import Graph, Operation, Tensor, get_default_graph
 
-# Constants up to this many elements are repeated inside, where what they say about shapes is known.
+# Constants up to this many elements are repeated inside, where what they say about shapes is known. Those of
+# floats and complex numbers are not: they say nothing about shapes, and may be asked for their gradient.
 _LARGEST_COPIED_CONSTANT = 1024
 
 
@@ -88,7 +89,9 @@ class FuncGraph(Graph):
         return inside
 
     def _bring_in(self, tensor: Tensor) -> Tensor:
-        if tensor.op.type == "Const" and (tensor.shape.num_elements() or 0) <= _LARGEST_COPIED_CONSTANT:
+        differentiable = tensor.dtype.is_floating or tensor.dtype.is_complex
+        small = (tensor.shape.num_elements() or 0) <= _LARGEST_COPIED_CONSTANT
+        if tensor.op.type == "Const" and small and not differentiable:
             value = _core_constant(tensor)
             with self.control_dependencies(None), self._own_attributes():
                 attrs = {"dtype": tensor.dtype._number, "value": value}

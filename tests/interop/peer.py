@@ -78,6 +78,7 @@ def main() -> None:
     tf = getattr(tensorflow, "compat", tensorflow).v1
     tf.disable_eager_execution()
     tf.enable_resource_variables()
+    tf.enable_control_flow_v2()
     while True:
         request = read(requests)
         if request is None:

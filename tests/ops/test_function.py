@@ -159,3 +159,25 @@ def test_static_shape_of_a_loop_is_what_every_iteration_keeps():
     assert result.shape.as_list() == [None, 3]
     with tf.Session() as session:
         assert session.run(result).shape == (8, 3)
+
+
+def test_condition_in_a_loop_and_its_gradient():
+    x = tf.placeholder(tf.float32, [None, 2])
+    m = tf.constant([[0.3, 0.1], [0.0, 0.2]])  # a constant from outside has a gradient too
+
+    def step(h, even):
+        return tf.cond(even, lambda: tf.tanh(tf.matmul(h, m)), lambda: h * h)
+
+    def body(i, h):
+        return i + 1, step(h, tf.equal(tf.floormod(i, 2), 0))
+
+    _, looped = tf.while_loop(lambda i, h: i < 4, body, [0, x])
+    straight = x
+    for i in range(4):
+        straight = tf.tanh(tf.matmul(straight, m)) if i % 2 == 0 else straight * straight
+    with tf.Session() as session:
+        values = session.run(
+            [tf.gradients(looped, [x, m]), tf.gradients(straight, [x, m])], {x: [[1.0, 2.0], [0.5, -1.0]]}
+        )
+    for got, want in zip(*values):
+        np.testing.assert_allclose(got, want, rtol=1e-5)
