@@ -12,4 +12,5 @@ NB_MODULE(_core, m) {
   bind_devices(m);
   bind_kernels(m);
   bind_io(m);
+  bind_records(m);
 }

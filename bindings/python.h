@@ -57,5 +57,6 @@ void bind_session(nb::module_& m);
 void bind_devices(nb::module_& m);
 void bind_kernels(nb::module_& m);
 void bind_io(nb::module_& m);
+void bind_records(nb::module_& m);
 
 }  // namespace headrace::python

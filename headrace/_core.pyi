@@ -305,3 +305,37 @@ def tensor_proto(array: object) -> bytes:
 
 def array_of_tensor_proto(message: bytes) -> Any:
     """The array that a TensorProto message holds."""
+
+def record(data: bytes) -> bytes:
+    """
+    The data as it stands in a file of records: with its length and checksums.
+    """
+
+class RecordParser:
+    """
+    Takes a file of records in pieces and hands out the records that are complete.
+    """
+
+    def __init__(self, source: str) -> None: ...
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """
+        The records that the piece completes. DataLossError if a checksum is wrong.
+        """
+
+    def finish(self) -> None:
+        """DataLossError if the file ends within a record."""
+
+class EventWriter:
+    """Appends events to a file, by a thread of its own."""
+
+    def __init__(self, path: str, max_queue: int, flush_seconds: float) -> None: ...
+
+    def add(self, event: bytes) -> None:
+        """Waits only if many events are still to be written."""
+
+    def flush(self) -> None:
+        """Returns when everything is in the file."""
+
+    def close(self) -> None:
+        """Writes what there is, and ends the thread."""

@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "registry": {"base", "graph"},
     "ops": BELOW_PLAN,
     "passes": BELOW_PLAN,
-    "kernels": BELOW_PLAN,
+    "kernels": BELOW_PLAN | {"io"},
     "io": BELOW_PLAN,
     "plan": BELOW_PLAN | {"passes"},
     "executor": BELOW_PLAN | {"passes", "plan"},

@@ -60,6 +60,18 @@ Shape shape_in(std::string_view text) {  // "?", "()", "(2, ?)"
   return shape;
 }
 
+Tensor tensor_in(std::string_view text) {  // a vector: "uint8[255, 0]"
+  const auto bracket = std::min(text.find('['), text.size());
+  const DType dtype = dtype_in(text.substr(0, bracket));
+  const auto items = split_list(text.substr(bracket + 1, text.size() - bracket - 2));
+  Tensor tensor(dtype, Shape{std::int64_t(items.size())});
+  const bool known = visit(IntegerTypes{}, dtype, [&]<class T>(std::type_identity<T>) {
+    std::transform(items.begin(), items.end(), tensor.data<T>(), number_in<T>);
+  });
+  if (!known) internal("no default can be written for a tensor of ", name_of(dtype));
+  return tensor;
+}
+
 Attr value_in(std::string_view type, std::string_view text) {
   if (type.starts_with("list(")) {
     const auto element = type.substr(5, type.size() - 6);
@@ -82,6 +94,7 @@ Attr value_in(std::string_view type, std::string_view text) {
   if (type == "bool") return text == "true";
   if (type == "type") return dtype_in(text);
   if (type == "shape") return shape_in(text);
+  if (type == "tensor") return tensor_in(text);
   if (type == "func") return FunctionName{unquote(text)};
   internal("no default can be written for an attribute of type ", type);
 }

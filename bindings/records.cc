@@ -1,0 +1,57 @@
+// Files of records and of events.
+#include "core/io/records.h"
+
+#include <nanobind/stl/string.h>
+
+#include "bindings/python.h"
+#include "core/io/events.h"
+
+namespace headrace::python {
+namespace {
+
+std::string_view view_of(const nb::bytes& bytes) { return {bytes.c_str(), bytes.size()}; }
+
+}  // namespace
+
+void bind_records(nb::module_& m) {
+  m.def(
+      "record",
+      [](const nb::bytes& data) {
+        std::string record;
+        append_record(record, view_of(data));
+        return nb::bytes(record.data(), record.size());
+      },
+      nb::arg("data"), "The data as it stands in a file of records: with its length and checksums.");
+  nb::class_<RecordParser>(m, "RecordParser",
+                           "Takes a file of records in pieces and hands out the records that are complete.")
+      .def(nb::init<std::string>(), nb::arg("source"))
+      .def(
+          "feed",
+          [](RecordParser& parser, const nb::bytes& piece) {
+            nb::list records;
+            for (const std::string& record : parser.feed(view_of(piece))) {
+              records.append(nb::bytes(record.data(), record.size()));
+            }
+            return records;
+          },
+          nb::arg("piece"), nb::sig("def feed(self, piece: bytes) -> list[bytes]"),
+          "The records that the piece completes. DataLossError if a checksum is wrong.")
+      .def("finish", &RecordParser::finish, "DataLossError if the file ends within a record.");
+  nb::class_<EventWriter>(m, "EventWriter", "Appends events to a file, by a thread of its own.")
+      .def(nb::init<const std::string&, std::size_t, double>(), nb::arg("path"), nb::arg("max_queue"),
+           nb::arg("flush_seconds"))
+      .def(
+          "add",
+          [](EventWriter& writer, const nb::bytes& event) {
+            const std::string_view view = view_of(event);
+            const nb::gil_scoped_release release;
+            writer.add(view);
+          },
+          nb::arg("event"), "Waits only if many events are still to be written.")
+      .def("flush", &EventWriter::flush, nb::call_guard<nb::gil_scoped_release>(),
+           "Returns when everything is in the file.")
+      .def("close", &EventWriter::close, nb::call_guard<nb::gil_scoped_release>(),
+           "Writes what there is, and ends the thread.");
+}
+
+}  // namespace headrace::python

@@ -1,0 +1,54 @@
+// Event files: records that a thread of the writer's own puts into a file.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace headrace {
+
+// Safe to use from any thread. A program that adds events waits for the disk only if it is far ahead.
+class EventWriter {
+ public:
+  // Makes the file, or goes on at its end. At most `max_queue` events wait to be written (without a bound if
+  // it is 0), and what is written reaches the file within `flush_seconds`.
+  EventWriter(const std::string& path, std::size_t max_queue, double flush_seconds);
+  EventWriter(const EventWriter&) = delete;
+  ~EventWriter();
+
+  // An Event message. FailedPrecondition after close(). What went wrong with an earlier one is thrown here.
+  void add(std::string_view event);
+  void flush();  // returns when everything is in the file
+  void close();  // the same, and ends the thread; again and again if one likes
+
+ private:
+  void write_loop();
+  void throw_failure() const;
+
+  const std::string path_;
+  const std::size_t max_queue_;
+  const std::chrono::duration<double> flush_every_;
+  struct Closer {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  std::unique_ptr<std::FILE, Closer> file_;
+
+  std::mutex mutex_;
+  std::condition_variable work_;  // there is something to do
+  std::condition_variable done_;  // something has been done
+  std::string queue_;             // records to write
+  std::size_t queued_ = 0;        // how many they are
+  bool flushed_ = true;           // everything that was added is in the file
+  bool flush_asked_ = false;
+  bool closing_ = false;
+  std::string failure_;  // why the file cannot be written any more
+  std::thread thread_;   // last: it uses all of the above
+};
+
+}  // namespace headrace

@@ -1,0 +1,1 @@
+"""Kernels in Python, of operations that NumPy and the standard library do well."""

@@ -1,0 +1,70 @@
+"""Traces of steps."""
+
+import json
+
+import numpy as np
+import pytest
+
+import headrace as tf
+from headrace.timeline import Timeline
+
+
+@pytest.fixture
+def step():
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        x = tf.placeholder(tf.float32, [100, 100], name="x")
+        product = tf.matmul(x, x, name="product")
+        y = tf.reduce_sum(tf.nn.softmax(product, name="soft"), name="y")
+        feeds = {x: np.ones((100, 100), np.float32)}
+        yield graph, session, y, feeds
+
+
+def test_profile_writes_a_trace(step, tmp_path):
+    _, session, y, feeds = step
+    path = tmp_path / "trace.json"
+    metadata = tf.profile(session, y, feeds, path)
+    names = {node.node_name for device in metadata.step_stats.dev_stats for node in device.node_stats}
+    assert {"product", "y"} <= names
+    events = json.loads(path.read_text())["traceEvents"]
+    boxes = {event["args"]["name"]: event for event in events if event["ph"] == "X"}
+    assert set(boxes) == names
+    assert boxes["product"]["name"] == "MatMul" and boxes["product"]["args"]["bytes"] == 40000
+    assert all(box["dur"] >= 0 for box in boxes.values())
+    assert boxes["y"]["ts"] >= boxes["product"]["ts"] + boxes["product"]["dur"]
+    processes = [event["args"]["name"] for event in events if event["name"] == "process_name"]
+    assert len(processes) == 1 and "CPU:0" in processes[0]
+
+
+def test_arrows_go_from_writer_to_reader(step):
+    graph, session, y, feeds = step
+    stats = tf.profile(session, y, feeds).step_stats
+    trace = json.loads(Timeline(stats, graph=graph).generate_chrome_trace_format())
+    arrows = [event for event in trace["traceEvents"] if event.get("cat") == "dataflow"]
+    starts = {event["id"]: event for event in arrows if event["ph"] == "s"}
+    ends = {event["id"]: event for event in arrows if event["ph"] == "t"}
+    assert starts and set(starts) == set(ends)
+    assert all(starts[number]["ts"] <= ends[number]["ts"] for number in starts)
+
+
+def test_memory(step):
+    _, session, y, feeds = step
+    trace = Timeline(tf.profile(session, y, feeds).step_stats).generate_chrome_trace_format(
+        show_dataflow=False, show_memory=True
+    )
+    counts = [event["args"]["bytes"] for event in json.loads(trace)["traceEvents"] if event["ph"] == "C"]
+    assert counts == sorted(counts) and counts[-1] > 40000
+
+
+def test_traces_of_other_programs():
+    """Without nanoseconds, with inputs in the label."""
+    stats = tf.RunMetadata().step_stats
+    device = stats.dev_stats.add(device="/job:localhost/replica:0/task:0/device:CPU:0")
+    device.node_stats.add(
+        node_name="a", timeline_label="a = MatMul(b, c)", all_start_micros=5, all_end_rel_micros=2
+    )
+    (box,) = [
+        event
+        for event in json.loads(Timeline(stats).generate_chrome_trace_format())["traceEvents"]
+        if event["ph"] == "X"
+    ]
+    assert (box["name"], box["ts"], box["dur"]) == ("MatMul", 5, 2)
