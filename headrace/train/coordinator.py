@@ -184,6 +184,7 @@ class LooperThread(threading.Thread):
         return looper
 
     def run(self) -> None:
+        """The loop; called by `start`."""
         with self._coord.stop_on_exception():
             self.start_loop()
             next_call = time.monotonic()

@@ -58,7 +58,8 @@ class QueueRunner:
             )
         ):
             raise TypeError(
-                f"queue_closed_exception_types must be a tuple of exceptions, got {queue_closed_exception_types!r}"
+                "queue_closed_exception_types must be a tuple of exceptions, "
+                f"got {queue_closed_exception_types!r}"
             )
         self._queue = queue
         self._enqueue_ops = list(enqueue_ops)
