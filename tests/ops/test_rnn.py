@@ -59,8 +59,10 @@ def unrolled(step, x, state, weights, lengths=None):
         if lengths is not None:
             going = (t < np.asarray(lengths))[:, None]
             output = np.where(going, output, 0)
-            pick = lambda a, b: np.where(going, a, b)  # noqa: E731
-            new = tuple(map(pick, new, state)) if isinstance(new, tuple) else pick(new, state)
+            if isinstance(new, tuple):
+                new = tuple(np.where(going, a, b) for a, b in zip(new, state))
+            else:
+                new = np.where(going, new, state)
         outputs.append(output)
         state = new
     return np.stack(outputs, 1), state
