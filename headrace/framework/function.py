@@ -61,6 +61,7 @@ class Defun:
         self._shape_func = shape_func
 
     def __call__(self, function: Callable[..., Any]) -> DefinedFunction:
+        """What `function` becomes."""
         if not callable(function):
             raise ValueError(f"expected a function, got {function!r}")
         parameters = inspect.signature(function).parameters.values()
@@ -112,7 +113,7 @@ class DefinedFunction:
         Raises:
           ValueError: if the number of arguments differs.
         """
-        types = self._options._input_types or [None] * len(args)
+        types: list[Any] = list(self._options._input_types) or [None] * len(args)
         if len(args) != len(types):
             raise ValueError(f"{self.name} takes {len(types)} arguments, {len(args)} are given")
         graph = get_default_graph()

@@ -25,7 +25,8 @@ class _Elements:
         for tensor in self.tensors:
             if tensor.shape.ndims == 0:
                 raise ValueError(f"{tensor.name} is a scalar, which has no elements to go over")
-        lengths = {t.shape.as_list()[0] for t in self.tensors if t.shape.ndims} - {None}
+        first = [t.shape.as_list()[0] for t in self.tensors if t.shape.ndims]
+        lengths = {size for size in first if size is not None}
         if len(lengths) > 1:
             raise ValueError(f"the tensors have different numbers of elements: {sorted(lengths)}")
         self.static: int | None = next(iter(lengths), None)
