@@ -2,7 +2,9 @@
 
 The digits are the 1,797 of scikit-learn, 8 by 8 pixels each, written by 43 people; a fifth is held out.
 
-    python examples/digits.py [--epochs 30] [--picture digits.png]
+    python examples/digits.py [--epochs 30] [--picture digits.png] [--logdir DIR]
+
+With --logdir, `tensorboard --logdir DIR` shows curves, histograms, images, the graph, and what steps cost.
 """
 
 import argparse
@@ -107,7 +109,37 @@ def save_picture(path, losses, accuracies, images, labels, predictions):
     figure.savefig(path, dpi=100)
 
 
-def train(epochs=30, picture="digits.png", seed=1):
+class Log:
+    """What TensorBoard shows of the training, in a folder."""
+
+    def __init__(self, logdir, images, loss, accuracy, rate):
+        """Adds summaries to the graph, which is to be whole otherwise."""
+        with tf.name_scope("log"):
+            batch = [tf.summary.scalar("loss", loss), tf.summary.scalar("learning_rate", rate)]
+            batch += [tf.summary.histogram(each.op.name, each) for each in tf.trainable_variables()]
+            # Filters as grey pictures: [height, width, 1, number] becomes a batch.
+            filters = tf.transpose(tf.trainable_variables()[0], [3, 0, 1, 2])
+            batch.append(tf.summary.image("filters", filters, max_outputs=8))
+            self.batch = tf.summary.merge(batch)
+            self.held_out = tf.summary.merge(
+                [tf.summary.scalar("held_out_accuracy", accuracy), tf.summary.image("digits", images)]
+            )
+        self.writer = tf.summary.FileWriter(logdir, tf.get_default_graph())
+
+    def write(self, session, train_feeds, test_feeds, step, epoch):
+        """Writes an epoch's summaries, and what it costs to compute them."""
+        metadata = tf.RunMetadata()
+        options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
+        self.writer.add_summary(session.run(self.batch, train_feeds, options, metadata), step)
+        self.writer.add_run_metadata(metadata, f"epoch {epoch + 1}", step)
+        self.writer.add_summary(session.run(self.held_out, test_feeds), step)
+
+    def close(self):
+        """Brings the file up to date."""
+        self.writer.close()
+
+
+def train(epochs=30, picture="digits.png", seed=1, logdir=None):
     """Builds the graph, trains it, saves the picture; returns the held-out accuracy."""
     train_images, train_labels, test_images, test_labels = load()
     with tf.Graph().as_default():
@@ -124,6 +156,7 @@ def train(epochs=30, picture="digits.png", seed=1):
         batches = len(train_images) // BATCH
         rate = tf.train.cosine_decay(2e-3, step, epochs * batches, alpha=0.02)
         minimize = tf.train.AdamOptimizer(rate).minimize(loss, global_step=step)
+        log = Log(logdir, images, loss, accuracy, rate) if logdir else None
 
         rng = np.random.RandomState(seed)
         losses, accuracies = [], []
@@ -144,8 +177,14 @@ def train(epochs=30, picture="digits.png", seed=1):
                 losses.append(total / batches)
                 accuracies.append(held_out)
                 show_progress(epoch, epochs, batches, batches, losses[-1], held_out)
+                if log:
+                    test_feeds = {images: test_images, labels: test_labels}
+                    log.write(session, feeds, test_feeds, (epoch + 1) * batches, epoch)
             predictions = session.run(prediction, {images: test_images})
         print(f"\nheld-out accuracy {100 * held_out:.2f} % after {time.time() - start:.1f} s of training")
+    if log:
+        log.close()
+        print(f"event file written to {logdir}")
     if picture:
         save_picture(picture, losses, accuracies, test_images, test_labels, predictions)
         print(f"picture saved to {picture}")
@@ -157,8 +196,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--picture", default="digits.png")
+    parser.add_argument("--logdir", help="a folder to write an event file to, for TensorBoard")
     arguments = parser.parse_args()
-    train(arguments.epochs, arguments.picture)
+    train(arguments.epochs, arguments.picture, logdir=arguments.logdir)
 
 
 if __name__ == "__main__":

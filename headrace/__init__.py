@@ -99,7 +99,7 @@ from headrace.ops.state import *
 from headrace.ops.string import *
 from headrace.ops.tensor_array import *
 from headrace.ops.while_loop import *
-from headrace.timeline import profile
+from headrace.summary.timeline import profile
 
 from headrace import bitwise, dtypes, image, initializers, linalg, losses, math, metrics, nn, random, train  # isort: skip
 from headrace import python_io, summary  # isort: skip

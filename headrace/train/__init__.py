@@ -8,6 +8,7 @@ from headrace.train.learning_rate import *
 from headrace.train.moving_averages import ExponentialMovingAverage as ExponentialMovingAverage
 from headrace.train.optimizers import *
 from headrace.train.queue_runner import *
+from headrace.train.summary_io import summary_iterator as summary_iterator
 
 # Messages: records of training data.
 __getattr__ = protos.lazily(

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+import headrace as tf
+
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 
@@ -26,6 +28,16 @@ def test_digits(tmp_path):
     assert accuracy(output) >= 98.0
     assert "loss" in output
     assert (tmp_path / "digits.png").stat().st_size > 10_000 and "digits.png" in output
+
+
+def test_digits_for_tensorboard(tmp_path):
+    run(tmp_path, "digits.py", "--epochs", "2", "--picture", "", "--logdir", "log")
+    (path,) = (tmp_path / "log").iterdir()
+    events = list(tf.train.summary_iterator(str(path)))
+    assert {"graph_def", "summary", "tagged_run_metadata"} <= {event.WhichOneof("what") for event in events}
+    values = {value.tag: value.WhichOneof("value") for event in events for value in event.summary.value}
+    assert values["log/loss"] == values["log/held_out_accuracy"] == "simple_value"
+    assert values["log/conv1/kernel"] == "histo" and values["log/digits/image/0"] == "image"
 
 
 def test_softmax_regression(tmp_path):

@@ -27,7 +27,7 @@ def tags(summary):
 def events_in(folder):
     found = []
     for path in sorted(glob.glob(str(folder) + "/*tfevents*")):
-        found.extend(tf.Event.FromString(record) for record in tf.python_io.tf_record_iterator(path))
+        found.extend(tf.train.summary_iterator(path))
     return found
 
 
