@@ -97,12 +97,13 @@ from headrace.ops.slicing import *
 from headrace.ops.space import *
 from headrace.ops.state import *
 from headrace.ops.string import *
+from headrace.ops.table import *
 from headrace.ops.tensor_array import *
 from headrace.ops.while_loop import *
 from headrace.summary.timeline import profile
 
 from headrace import bitwise, dtypes, image, initializers, linalg, losses, math, metrics, nn, random, train  # isort: skip
-from headrace import python_io, summary  # isort: skip
+from headrace import lookup, python_io, summary  # isort: skip
 
 __version__ = "0.1.0"
 newaxis = None

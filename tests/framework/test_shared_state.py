@@ -1,0 +1,195 @@
+"""State shared by concurrent steps: many threads over variables and queues, and the patterns of training."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import headrace as tf
+
+
+@pytest.fixture(autouse=True)
+def fresh_graph():
+    with tf.Graph().as_default():
+        yield
+
+
+def run_all(works):
+    """Runs functions in threads of their own, all at once; raises the first error."""
+    errors = []
+
+    def guarded(work):
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(work,), daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "a thread hangs"
+    if errors:
+        raise errors[0]
+
+
+def test_32_threads_share_variables_and_queues():
+    """20,000 steps: no update is lost, no tensor is torn, nothing hangs."""
+    threads, steps = 32, 625
+    vector = tf.Variable(tf.zeros([64]))
+    total = tf.Variable(0, dtype=tf.int64)
+    queue = tf.FIFOQueue(8, [tf.int64, tf.float32], shapes=[[], [64]])
+    shuffled = tf.RandomShuffleQueue(8, 0, tf.int64, shapes=[[]])
+    number = tf.placeholder(tf.int64, [])
+    add = vector.assign_add(tf.ones([64])).op
+    put = queue.enqueue([number, vector.read_value()])
+    taken, row = queue.dequeue()
+    pass_on = shuffled.enqueue(taken)
+    count = total.assign_add(shuffled.dequeue()).op
+    torn = []
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+
+        def update():
+            run = session.make_callable(add)
+            for _ in range(steps):
+                run()
+
+        def produce():
+            run = session.make_callable(put, [number])
+            for i in range(steps):
+                run(i)
+
+        def consume():
+            run = session.make_callable([pass_on, row])
+            for _ in range(steps):
+                _, snapshot = run()
+                if (snapshot != snapshot[0]).any():
+                    torn.append(snapshot)
+
+        def reduce():
+            run = session.make_callable(count)
+            for _ in range(steps):
+                run()
+
+        run_all([update, produce, consume, reduce] * (threads // 4))
+        assert not torn
+        assert (session.run(vector) == steps * threads // 4).all()
+        assert session.run(total) == threads // 4 * sum(range(steps))
+        assert session.run([queue.size(), shuffled.size()]) == [0, 0]
+
+
+def test_synchronous_training_with_backup_workers():
+    """Of five workers, the first three gradients of a step count; late ones are dropped by their stamps."""
+    workers, needed, steps, rate = 5, 3, 20, 0.1
+    weight = tf.Variable(4.0)
+    step = tf.Variable(0, dtype=tf.int64)
+    gradients = tf.FIFOQueue(100, [tf.int64, tf.float32], shapes=[[], []])
+    tokens = tf.FIFOQueue(100, [tf.int64], shapes=[[]])
+    local_step = tf.placeholder(tf.int64, [])
+    put = gradients.enqueue([local_step, 2 * weight.read_value()])
+    token = tokens.dequeue()
+    stamp, gradient = gradients.dequeue()
+    mean = tf.placeholder(tf.float32, [])
+    with tf.control_dependencies([weight.assign_sub(rate * mean).op]):
+        advance = step.assign_add(1)
+    give_tokens = tokens.enqueue_many([tf.fill([workers], advance)])
+    used = []
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        coord = tf.train.Coordinator((tf.errors.OutOfRangeError, tf.errors.CancelledError))
+
+        def work():
+            mine = 0
+            with coord.stop_on_exception():
+                while not coord.should_stop():
+                    session.run(put, {local_step: mine})
+                    mine = session.run(token)
+
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
+        for thread in threads:
+            thread.start()
+        for now in range(steps):
+            fresh = []
+            while len(fresh) < needed:
+                of_step, value = session.run([stamp, gradient])
+                if of_step == now:
+                    fresh.append(value)
+            used.append(fresh)
+            session.run(give_tokens, {mean: np.mean(fresh)})
+        coord.request_stop()
+        session.run([queue.close(cancel_pending_enqueues=True) for queue in (tokens, gradients)])
+        coord.join(threads, stop_grace_period_secs=10)
+        # Every gradient that counted was of the weight of its step: the same as one worker's.
+        expected = 4.0
+        for fresh in used:
+            np.testing.assert_allclose(fresh, 2 * expected, rtol=1e-5)
+            expected -= rate * 2 * expected
+        np.testing.assert_allclose(session.run(weight), expected, rtol=1e-5)
+        assert session.run(step) == steps
+
+
+def test_asynchronous_training_without_locks():
+    """Hogwild: threads read and update one weight as they come, and it converges all the same."""
+    random = np.random.RandomState(0)
+    inputs = random.randn(256, 4).astype(np.float32)
+    truth = np.array([[1.0], [-2.0], [0.5], [3.0]], np.float32)
+    weight = tf.Variable(tf.zeros([4, 1]))
+    x = tf.placeholder(tf.float32, [None, 4])
+    loss = tf.reduce_mean(tf.square(tf.matmul(x, weight) - tf.matmul(x, tf.constant(truth))))
+    train = tf.train.GradientDescentOptimizer(0.05).minimize(loss)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+
+        def work(rows):
+            for _ in range(150):
+                session.run(train, {x: rows})
+
+        run_all([lambda rows=rows: work(rows) for rows in np.split(inputs, 4)])
+        np.testing.assert_allclose(session.run(weight), truth, atol=1e-2)
+
+
+def test_evaluation_reads_whole_snapshots_while_training():
+    """Two reads of one step of a variable that another thread changes are each a whole value."""
+    weight = tf.Variable(tf.zeros([1000]))
+    double = tf.Variable(tf.zeros([1000]))
+    bump = tf.group(weight.assign_add(tf.ones([1000])).op, double.assign_add(2 * tf.ones([1000])).op)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+
+        def train():
+            for _ in range(200):
+                session.run(bump)
+
+        def evaluate():
+            for _ in range(200):
+                for value in session.run([weight, double]):
+                    assert (value == value[0]).all()
+
+        run_all([train, train, evaluate, evaluate])
+        assert session.run(weight)[0] == 400 and session.run(double)[0] == 800
+
+
+def test_a_session_may_be_closed_under_its_threads():
+    queue = tf.FIFOQueue(1, tf.int32, shapes=[[]])
+    take = queue.dequeue()
+    session = tf.Session()
+    ready, ended = threading.Barrier(9), []
+
+    def work():
+        run = session.make_callable(take)
+        ready.wait()
+        try:
+            run()
+        except (tf.errors.CancelledError, tf.errors.FailedPreconditionError, RuntimeError) as error:
+            ended.append(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    session.close()
+    for thread in threads:
+        thread.join(10)
+    assert len(ended) == 8
