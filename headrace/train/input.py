@@ -10,7 +10,7 @@ from headrace.framework.constant import constant
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import GraphKeys, Operation, Tensor, control_dependencies, name_scope
 from headrace.framework.shapes import TensorShape, as_shape
-from headrace.ops import array, cond, control_flow, math, random, slicing
+from headrace.ops import array, control_flow, math, random, slicing, summary
 from headrace.ops.queue import FIFOQueue, PaddingFIFOQueue, QueueBase, RandomShuffleQueue
 from headrace.ops.state import count_up_to
 from headrace.ops.variables import Variable
@@ -82,7 +82,7 @@ def input_producer(
       seed: of that order.
       capacity: of the queue.
       shared_name: of the queue.
-      summary_name: not used.
+      summary_name: of the summary of how full the queue is.
       name: of the scope.
       cancel_op: see `QueueRunner`.
 
@@ -101,7 +101,18 @@ def input_producer(
             capacity, [rows.dtype.base_dtype], shapes=[shape], shared_name=shared_name, name=scope
         )
         add_queue_runner(QueueRunner(queue, [queue.enqueue_many([rows])], cancel_op=cancel_op))
+        _summary_of_fill(queue, capacity, name=summary_name)
         return queue
+
+
+def _summary_of_fill(queue: QueueBase, capacity: int, kept: int = 0, name: str | None = None) -> None:
+    """A summary of how full a queue is, above what is always kept in it."""
+    size = queue.size()
+    if kept:
+        size = math.maximum(0, size - kept)
+    room = max(capacity - kept, 1)
+    name = name or (f"fraction_over_{kept}_of_{room}_full" if kept else f"fraction_of_{room}_full")
+    summary.scalar(name, math.cast(size, dtypes.float32) * (1.0 / room))
 
 
 def string_input_producer(
@@ -295,6 +306,7 @@ def _batches(
             queue = kind(capacity, types, shapes=element_shapes, shared_name=shared_name)
         enqueues = [_enqueue(queue, tensors, keep, enqueue_many) for tensors in lists]
         add_queue_runner(QueueRunner(queue, enqueues * num_threads if len(enqueues) == 1 else enqueues))
+        _summary_of_fill(queue, capacity, shuffle["min_after_dequeue"] if shuffle else 0)
         take = queue.dequeue_up_to if allow_smaller_final_batch else queue.dequeue_many
         return structure.built(take(batch_size, name=scope))
 

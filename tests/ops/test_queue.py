@@ -3,6 +3,8 @@
 A queue is no array: the records put a tensor in and take it out again.
 """
 
+import os
+import signal
 import threading
 import time
 
@@ -357,6 +359,25 @@ def test_a_failure_in_the_step_wakes_what_waits():
     fails = tf.Assert(tf.placeholder_with_default(False, []), ["never"])
     with tf.Session() as session, pytest.raises(tf.errors.InvalidArgumentError):
         session.run([queue.dequeue(), fails])
+
+
+def test_an_interrupt_wakes_what_waits():
+    queue = tf.FIFOQueue(1, tf.int32, shapes=[[]])
+    take = queue.dequeue()
+    with tf.Session() as session:
+        threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            session.run(take)
+        session.run(queue.enqueue(1))
+        assert session.run(take) == 1
+
+
+def test_queues_inside_loops():
+    queue = tf.FIFOQueue(10, tf.int32, shapes=[[]])
+    _, total = tf.while_loop(lambda i, _: i < 3, lambda i, total: (i + 1, total + queue.dequeue()), [0, 0])
+    with tf.Session() as session:
+        session.run(queue.enqueue_many([[1, 2, 3]]))
+        assert session.run(total) == 6
 
 
 def test_many_taken_at_once_belong_together():

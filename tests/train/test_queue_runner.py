@@ -238,6 +238,8 @@ def test_shuffled_batches_of_several_sources():
 def test_shuffled_batches():
     number = tf.train.range_input_producer(12, num_epochs=1, shuffle=False).dequeue()
     batch = tf.train.shuffle_batch([number], 4, capacity=12, min_after_dequeue=6, seed=1)
+    names = [tensor.op.name for tensor in tf.get_collection(tf.GraphKeys.SUMMARIES)]
+    assert names == ["input_producer/fraction_of_32_full", "shuffle_batch/fraction_over_6_of_6_full"]
     assert sorted(np.concatenate(collect(batch)).tolist()) == [*range(12)]
 
 
