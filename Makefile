@@ -62,7 +62,7 @@ test-sanitize: $(VENV)/tools
 
 $(VENV)-peers/tools:
 	$(PYTHON) -m venv $(VENV)-peers
-	$(VENV)-peers/bin/pip install -q tensorflow-cpu tf_keras torch==2.13.0 jax
+	$(VENV)-peers/bin/pip install -q tensorflow-cpu tensorboard tf_keras torch==2.13.0 jax
 	touch $@
 
 test-interop: $(VENV)/built $(VENV)-peers/tools
