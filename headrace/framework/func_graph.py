@@ -92,15 +92,18 @@ class FuncGraph(Graph):
         differentiable = tensor.dtype.is_floating or tensor.dtype.is_complex
         small = (tensor.shape.num_elements() or 0) <= _LARGEST_COPIED_CONSTANT
         if tensor.op.type == "Const" and small and not differentiable:
-            value = _core_constant(tensor)
-            with self.control_dependencies(None), self._own_attributes():
-                attrs = {"dtype": tensor.dtype._number, "value": value}
-                return self._add("Const", [], attrs, self.unique_name("const")).outputs[0]
+            return self._repeated(tensor)
         inside = self.argument(tensor.dtype, tensor.shape, tensor.op.name.rpartition("/")[2] or "captured")
         if tensor.dtype.name in ("resource", "variant"):
             self.annotate(inside, tensor)
         self.captured.append(tensor)
         return inside
+
+    def _repeated(self, constant: Tensor) -> Tensor:
+        """A constant of the same value here."""
+        with self.control_dependencies(None), self._own_attributes():
+            attrs = {"dtype": constant.dtype._number, "value": _core_constant(constant)}
+            return self._add("Const", [], attrs, self.unique_name("const")).outputs[0]
 
     def annotate(self, inside: Tensor, handle: Tensor) -> None:
         """Tells what the state is that an argument for `handle` refers to."""

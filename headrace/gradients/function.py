@@ -225,7 +225,9 @@ class _LoopBackward(FuncGraph):
         self.left: list[Tensor] = []  # the lists without the last values
 
     def _bring_in(self, tensor: Tensor) -> Tensor:
-        if tensor in self.invariants or tensor.op.type == "Const":
+        if tensor.op.type == "Const":
+            return self._repeated(tensor)
+        if tensor in self.invariants:
             return super()._bring_in(tensor)
         with self.control_dependencies(None), self._own_attributes(), self.as_default():
             values = self.argument("variant", [], "saved")
