@@ -15,6 +15,7 @@
 #include <random>
 
 #include "core/kernels/philox.h"
+#include "core/kernels/waking.h"
 #include "core/registry/kernel.h"
 
 namespace headrace {
@@ -189,15 +190,7 @@ class Queue final : public Resource {
   // give_up() is, if the step is cancelled or the attempt throws.
   template <class Attempt, class GiveUp>
   void in_line(Line& line, Step& step, Attempt attempt, GiveUp give_up) {
-    // Waking takes the lock, so it is registered and forgotten outside of it.
-    struct Waking {
-      Step& step;
-      std::int64_t token;
-      ~Waking() { step.cancellation.forget(token); }
-    } waking{step, step.cancellation.on_cancel([this] {
-               std::lock_guard lock(mutex_);
-               changed_.notify_all();
-             })};
+    const Waking waking(step, mutex_, changed_);
     std::unique_lock lock(mutex_);
     line.push_back(&waking);
     struct Place {
