@@ -38,8 +38,7 @@ void bind_records(nb::module_& m) {
           "The records that the piece completes. DataLossError if a checksum is wrong.")
       .def("finish", &RecordParser::finish, "DataLossError if the file ends within a record.");
   nb::class_<EventWriter>(m, "EventWriter", "Appends events to a file, by a thread of its own.")
-      .def(nb::init<const std::string&, std::size_t, double>(), nb::arg("path"), nb::arg("max_queue"),
-           nb::arg("flush_seconds"))
+      .def(nb::init<const std::string&, std::size_t>(), nb::arg("path"), nb::arg("max_queue"))
       .def(
           "add",
           [](EventWriter& writer, const nb::bytes& event) {

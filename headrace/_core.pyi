@@ -329,7 +329,7 @@ class RecordParser:
 class EventWriter:
     """Appends events to a file, by a thread of its own."""
 
-    def __init__(self, path: str, max_queue: int, flush_seconds: float) -> None: ...
+    def __init__(self, path: str, max_queue: int) -> None: ...
 
     def add(self, event: bytes) -> None:
         """Waits only if many events are still to be written."""

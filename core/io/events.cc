@@ -1,5 +1,7 @@
 #include "core/io/events.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -9,15 +11,21 @@
 
 namespace headrace {
 
-EventWriter::EventWriter(const std::string& path, std::size_t max_queue, double flush_seconds)
-    : path_(path), max_queue_(max_queue), flush_every_(flush_seconds), file_(std::fopen(path.c_str(), "ab")) {
+EventWriter::EventWriter(const std::string& path, std::size_t max_queue)
+    : path_(path),
+      max_queue_(max_queue),
+      process_(getpid()),
+      file_(std::fopen(path.c_str(), "ab")),
+      worker_(std::make_unique<Worker>()) {
   if (!file_) {
     fail(errno == EACCES   ? Code::permission_denied
          : errno == ENOENT ? Code::not_found
                            : Code::unavailable,
          "cannot write ", path, ": ", std::strerror(errno));
   }
-  thread_ = std::thread([this] { write_loop(); });
+  // The queue is the buffer: what is written is in the file.
+  std::setvbuf(file_.get(), nullptr, _IONBF, 0);
+  worker_->thread = std::thread([this] { write_loop(); });
 }
 
 EventWriter::~EventWriter() {
@@ -27,38 +35,46 @@ EventWriter::~EventWriter() {
   }
 }
 
+void EventWriter::check_process() const {
+  if (getpid() == process_) return;
+  fail(Code::failed_precondition, "the writer of ", path_, " is another process's; make one here");
+}
+
 void EventWriter::throw_failure() const {
   if (!failure_.empty()) fail(Code::unavailable, failure_);
 }
 
 void EventWriter::add(std::string_view event) {
+  check_process();
   std::unique_lock lock(mutex_);
   if (max_queue_ > 0) {
-    done_.wait(lock, [&] { return queued_ < max_queue_ || closing_ || !failure_.empty(); });
+    worker_->done.wait(lock, [&] { return queued_ < max_queue_ || closing_ || !failure_.empty(); });
   }
   throw_failure();
   if (closing_) fail(Code::failed_precondition, "the writer of ", path_, " is closed; reopen it");
   append_record(queue_, event);
   ++queued_;
-  flushed_ = false;
-  work_.notify_one();
+  worker_->work.notify_one();
 }
 
 void EventWriter::flush() {
+  check_process();
   std::unique_lock lock(mutex_);
-  flush_asked_ = true;
-  work_.notify_one();
-  done_.wait(lock, [&] { return flushed_ || !failure_.empty(); });
+  worker_->done.wait(lock, [&] { return (queued_ == 0 && !writing_) || !failure_.empty(); });
   throw_failure();
 }
 
 void EventWriter::close() {
+  if (getpid() != process_) {  // nothing here can wake or end the parent's thread
+    worker_.release();
+    return;
+  }
   std::thread thread;
   {
     std::lock_guard lock(mutex_);
     closing_ = true;
-    thread.swap(thread_);
-    work_.notify_one();
+    thread.swap(worker_->thread);
+    worker_->work.notify_one();
   }
   if (thread.joinable()) {
     thread.join();
@@ -69,34 +85,20 @@ void EventWriter::close() {
 }
 
 void EventWriter::write_loop() {
-  using Clock = std::chrono::steady_clock;
-  auto last_flush = Clock::now();
   std::unique_lock lock(mutex_);
   for (;;) {
-    const auto has_work = [&] { return queued_ > 0 || flush_asked_ || closing_; };
-    const auto due = last_flush + std::chrono::duration_cast<Clock::duration>(flush_every_);
-    if (flushed_) {
-      work_.wait(lock, has_work);
-    } else {
-      work_.wait_until(lock, due, has_work);
-    }
+    worker_->work.wait(lock, [&] { return queued_ > 0 || closing_; });
+    if (queued_ == 0) return;
     const std::string records = std::exchange(queue_, {});
     queued_ = 0;
-    const bool ends = closing_;
-    const bool flushes = flush_asked_ || ends || Clock::now() >= due;
-    flush_asked_ = false;
+    writing_ = true;
     lock.unlock();
-    bool good = std::fwrite(records.data(), 1, records.size(), file_.get()) == records.size();
-    if (flushes) {
-      good = std::fflush(file_.get()) == 0 && good;
-      last_flush = Clock::now();
-    }
+    const bool good = std::fwrite(records.data(), 1, records.size(), file_.get()) == records.size();
     const int error = errno;
     lock.lock();
+    writing_ = false;
     if (!good && failure_.empty()) failure_ = str("cannot write ", path_, ": ", std::strerror(error));
-    if (flushes && queued_ == 0) flushed_ = true;
-    done_.notify_all();
-    if (ends && queued_ == 0) return;
+    worker_->done.notify_all();
   }
 }
 

@@ -1,7 +1,6 @@
 // Event files: records that a thread of the writer's own puts into a file.
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdio>
@@ -17,8 +16,8 @@ namespace headrace {
 class EventWriter {
  public:
   // Makes the file, or goes on at its end. At most `max_queue` events wait to be written (without a bound if
-  // it is 0), and what is written reaches the file within `flush_seconds`.
-  EventWriter(const std::string& path, std::size_t max_queue, double flush_seconds);
+  // it is 0).
+  EventWriter(const std::string& path, std::size_t max_queue);
   EventWriter(const EventWriter&) = delete;
   ~EventWriter();
 
@@ -29,26 +28,30 @@ class EventWriter {
 
  private:
   void write_loop();
+  void check_process() const;
   void throw_failure() const;
 
   const std::string path_;
   const std::size_t max_queue_;
-  const std::chrono::duration<double> flush_every_;
+  const int process_;  // a fork of it has the writer, but not the worker
   struct Closer {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
   std::unique_ptr<std::FILE, Closer> file_;
 
   std::mutex mutex_;
-  std::condition_variable work_;  // there is something to do
-  std::condition_variable done_;  // something has been done
-  std::string queue_;             // records to write
-  std::size_t queued_ = 0;        // how many they are
-  bool flushed_ = true;           // everything that was added is in the file
-  bool flush_asked_ = false;
+  std::string queue_;       // records to write
+  std::size_t queued_ = 0;  // how many they are
+  bool writing_ = false;    // others are on their way
   bool closing_ = false;
   std::string failure_;  // why the file cannot be written any more
-  std::thread thread_;   // last: it uses all of the above
+
+  struct Worker {
+    std::condition_variable work;  // there is something to do
+    std::condition_variable done;  // something has been done
+    std::thread thread;
+  };
+  std::unique_ptr<Worker> worker_;
 };
 
 }  // namespace headrace

@@ -11,7 +11,7 @@ import weakref
 from typing import Any, ClassVar
 
 from headrace import _core
-from headrace.framework import protos
+from headrace.framework import errors, protos
 from headrace.framework.graph import Graph, get_default_graph
 
 __all__ = ["FileWriter", "FileWriterCache"]
@@ -38,7 +38,7 @@ class FileWriter:
       logdir: the folder, made if it does not exist.
       graph: a `Graph` to write first, or None.
       max_queue: how many events may wait.
-      flush_secs: how often the file is brought up to date.
+      flush_secs: accepted, and not needed: nothing waits longer than the disk does.
       graph_def: a `GraphDef` instead of `graph`.
       filename_suffix: of the file's name.
       session: not supported; must be None.
@@ -58,7 +58,6 @@ class FileWriter:
             raise NotImplementedError("writing from within a session is not supported; leave session out")
         self._logdir = os.fspath(logdir)
         self._max_queue = int(max_queue or 0)
-        self._flush_secs = float(flush_secs)
         self._suffix = filename_suffix or ""
         self._run_tags: set[str] = set()
         self._described: set[str] = set()  # tags whose metadata the file holds
@@ -74,11 +73,15 @@ class FileWriter:
         os.makedirs(self._logdir, exist_ok=True)
         with _lock:
             self._path = _new_path(self._logdir, self._suffix)
-            self._writer = _core.EventWriter(self._path, self._max_queue, self._flush_secs)
+            self._writer = _core.EventWriter(self._path, self._max_queue)
         # Also when the program ends without close().
         self._close = weakref.finalize(self, self._writer.close)
-        self.add_event(protos.Event(wall_time=time.time(), file_version="brain.Event:2"))
-        self._writer.flush()
+        try:
+            self.add_event(protos.Event(wall_time=time.time(), file_version="brain.Event:2"))
+            self._writer.flush()
+        except errors.OpError:
+            self._close.detach()  # it would say the same again
+            raise
 
     def get_logdir(self) -> str:
         """The folder."""

@@ -59,7 +59,7 @@ TEST(events, from_several_threads_all_reach_the_file) {
   const std::string path = "headrace_events_test.bin";
   std::remove(path.c_str());
   {
-    EventWriter writer(path, 4, 120);
+    EventWriter writer(path, 4);
     std::vector<std::thread> threads;
     for (int k = 0; k < 3; ++k) {
       threads.emplace_back([&] {
@@ -76,7 +76,7 @@ TEST(events, from_several_threads_all_reach_the_file) {
     CHECK_ERROR(failed_precondition, writer.add("late"));
   }
   std::remove(path.c_str());
-  CHECK_ERROR(not_found, EventWriter("no/such/folder/file", 1, 1));
+  CHECK_ERROR(not_found, EventWriter("no/such/folder/file", 1));
 }
 
 }  // namespace

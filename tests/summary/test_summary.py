@@ -1,6 +1,9 @@
 """The public functions for summaries, and event files."""
 
 import glob
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -170,6 +173,28 @@ def test_a_forgotten_writer_writes(tmp_path):
     writer.add_summary(tf.Summary(), 1)
     del writer
     assert len(events_in(tmp_path)) == 2
+
+
+def test_the_program_ends_without_close(tmp_path):
+    program = (
+        "import sys, os, headrace as tf\n"
+        "writer = tf.summary.FileWriter(sys.argv[1])\n"
+        "writer.add_summary(tf.Summary(), 1)\n"
+        "writer.flush()\n"
+        "if os.fork() == 0:\n"
+        "    sys.exit()\n"  # closes nothing, writes nothing, waits for nobody
+        "os.wait()\n"
+        "writer.add_summary(tf.Summary(), 2)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60)
+    assert [event.step for event in events_in(tmp_path)] == [0, 1, 2]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk to write to")
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("headrace.summary.writer._new_path", lambda *_: "/dev/full")
+    with pytest.raises(tf.errors.UnavailableError, match="No space left"):
+        tf.summary.FileWriter(tmp_path)
 
 
 def test_threads_and_a_short_queue(tmp_path):
