@@ -13,4 +13,5 @@ NB_MODULE(_core, m) {
   bind_kernels(m);
   bind_io(m);
   bind_records(m);
+  bind_checkpoint(m);
 }

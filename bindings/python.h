@@ -58,5 +58,6 @@ void bind_devices(nb::module_& m);
 void bind_kernels(nb::module_& m);
 void bind_io(nb::module_& m);
 void bind_records(nb::module_& m);
+void bind_checkpoint(nb::module_& m);
 
 }  // namespace headrace::python

@@ -40,6 +40,22 @@ std::uint32_t by_tables(std::uint32_t crc, const std::byte* data, std::size_t si
   return crc;
 }
 
+// Checksums are polynomials modulo kPolynomial; the top bit is the power 0.
+constexpr std::uint32_t kOne = 0x80000000u;
+constexpr std::uint32_t product(std::uint32_t a, std::uint32_t b) {
+  std::uint32_t sum = 0;
+  for (; a; a <<= 1, b = b >> 1 ^ (b & 1 ? kPolynomial : 0)) {
+    if (a & kOne) sum ^= b;
+  }
+  return sum;
+}
+// kPowers[k] is x to the power 2^k.
+constexpr auto kPowers = [] {
+  std::array<std::uint32_t, 67> powers{kOne >> 1};
+  for (std::size_t k = 1; k < powers.size(); ++k) powers[k] = product(powers[k - 1], powers[k - 1]);
+  return powers;
+}();
+
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) std::uint32_t by_instruction(std::uint32_t crc, const std::byte* data,
                                                                std::size_t size) {
@@ -63,6 +79,15 @@ std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t before) {
   if (has_instruction) return ~by_instruction(~before, data.data(), data.size());
 #endif
   return ~by_tables(~before, data.data(), data.size());
+}
+
+std::uint32_t crc32c_joined(std::uint32_t first, std::uint32_t second, std::uint64_t second_size) {
+  // The first piece counts times x to the power of the bits behind it.
+  std::uint32_t shift = kOne;
+  for (std::size_t k = 3; second_size; ++k, second_size >>= 1) {
+    if (second_size & 1) shift = product(kPowers[k], shift);
+  }
+  return product(shift, first) ^ second;
 }
 
 }  // namespace headrace

@@ -58,6 +58,10 @@ class Reader {
     expect(Kind::fixed32);
     return take<float>();
   }
+  std::uint32_t fixed32() {
+    expect(Kind::fixed32);
+    return take<std::uint32_t>();
+  }
   double real64() {
     expect(Kind::fixed64);
     return take<double>();
@@ -218,6 +222,10 @@ class Writer {
     put_varint(value);
   }
   void real32_element(int field, float value) {
+    tag(field, Kind::fixed32);
+    put(value);
+  }
+  void fixed32_element(int field, std::uint32_t value) {
     tag(field, Kind::fixed32);
     put(value);
   }
