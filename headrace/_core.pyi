@@ -339,3 +339,16 @@ class EventWriter:
 
     def close(self) -> None:
         """Writes what there is, and ends the thread."""
+
+class Checkpoint:
+    """The tensors of a checkpoint, by name."""
+
+    def __init__(self, prefix: str) -> None: ...
+
+    def entries(self) -> list[tuple[str, int, tuple[int, ...]]]:
+        """
+        Name, number of the dtype (0 for one that is unknown here) and shape of each tensor.
+        """
+
+    def read(self, name: str) -> Any:
+        """A tensor as an array."""

@@ -17,7 +17,7 @@ MAY_INCLUDE = {
     "base": set(),
     "graph": {"base"},
     "registry": {"base", "graph"},
-    "ops": BELOW_PLAN,
+    "ops": BELOW_PLAN | {"io"},
     "passes": BELOW_PLAN,
     "kernels": BELOW_PLAN | {"io"},
     "io": BELOW_PLAN,

@@ -488,8 +488,9 @@ Tensor Checkpoint::old_elements(const Entry& whole, const Slice& slice, const st
     if (in.field() != 2) continue;
     for (wire::Reader data = in.message(); data.next();) {
       if (data.field() != 3) continue;
-      // The message has no shape of its own.
+      // The message has no dtype and shape of its own; the last of a field counts.
       wire::Writer shape;
+      shape.integer(1, int(whole.dtype));
       shape.message(2, [&](wire::Writer& out) { write_shape(out, slice_shape(whole.shape, slice)); });
       return from_tensor_proto(std::string(data.bytes()) + shape.take());
     }

@@ -1,0 +1,430 @@
+"""Checkpoints: savers, readers, the state file, and files that are damaged or cut off."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import headrace as tf
+
+GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "checkpoints"
+VALUES = {
+    "net/w": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "net/table": np.arange(10, dtype=np.float32).reshape(5, 2),
+    "text": np.array([b"", b"\x00\xff", b"x" * 200], object),
+    "global_step": np.int32(5),
+    "empty": np.zeros((0, 3), np.float32),
+    "bf16": np.array([1.5, -2], ml_dtypes.bfloat16),
+    **{
+        name: np.array([[0, 1, 2]]).astype(dtype)
+        for name, dtype in (
+            *(("f64", "f8"), ("f16", "f2"), ("i8", "i1"), ("i16", "i2"), ("i32", "i4"), ("i64", "i8")),
+            *(("u8", "u1"), ("u16", "u2"), ("c64", "c8"), ("c128", "c16"), ("flag", "?")),
+        )
+    },
+}
+
+
+def same(value, expected):
+    value = np.asarray(value)
+    return value.shape == np.shape(expected) and bool(np.all(value == expected))
+
+
+@pytest.fixture(autouse=True)
+def graph():
+    with tf.Graph().as_default() as made:
+        yield made
+
+
+def saved(folder, values, **options):
+    """Saves variables of these names and values; returns the path."""
+    with tf.Graph().as_default(), tf.Session() as sess:
+        for name, value in values.items():
+            tf.Variable(value, name=name)
+        sess.run(tf.global_variables_initializer())
+        return tf.train.Saver(**options).save(sess, str(folder / "model"))
+
+
+@pytest.mark.parametrize("name", ["v2", "sharded", "v1"])
+def test_files_of_tensorflow_are_read(name):
+    reader = tf.train.NewCheckpointReader(GOLDEN / name)
+    names = set(reader.get_variable_to_shape_map())
+    assert names == set(VALUES) - ({"bf16", "f16", "u16"} if name == "v1" else set())
+    for one in names:
+        assert same(reader.get_tensor(one), VALUES[one]), one
+        assert reader.get_variable_to_shape_map()[one] == list(VALUES[one].shape)
+    assert b"net/w (DT_FLOAT) [2,3]\n" in reader.debug_string()
+
+
+def test_files_are_those_that_tensorflow_writes(tmp_path):
+    with tf.Session() as sess:
+        for name in set(VALUES) - {"net/table"}:
+            tf.Variable(VALUES[name], name=name)
+        tf.get_variable(
+            "net/table",
+            [5, 2],
+            partitioner=tf.fixed_size_partitioner(2),
+            initializer=lambda shape, dtype, partition_info: tf.constant(
+                VALUES["net/table"][partition_info.var_offset[0] :][: shape[0]]
+            ),
+        )
+        sess.run(tf.global_variables_initializer())
+        path = tf.train.Saver().save(sess, str(tmp_path / "model"))
+    reader = tf.train.NewCheckpointReader(path)
+    for name, value in VALUES.items():
+        assert same(reader.get_tensor(name), value), name
+    sizes = [os.path.getsize(p) for p in (f"{path}.data-00000-of-00001", GOLDEN / "v2.data-00000-of-00001")]
+    assert sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_round_trip(tmp_path, sharded):
+    with tf.device("/cpu:0"):
+        a = tf.Variable([1.0, 2.0], name="a")
+    b = tf.Variable(3, name="b")
+    saver = tf.train.Saver(sharded=sharded)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        path = saver.save(sess, str(tmp_path / "model"), global_step=b)
+        assert path == str(tmp_path / "model-3")
+    with tf.Session() as sess:
+        saver.restore(sess, path)
+        assert sess.run(a).tolist() == [1, 2]
+        assert sess.run(b) == 3
+    assert not [name for name in os.listdir(tmp_path) if "tmp" in name or "temp" in name]
+
+
+def test_node_names_are_those_of_tensorflow(graph):
+    tf.Variable(1.0, name="v")
+    definition = tf.train.Saver().as_saver_def()
+    assert definition.filename_tensor_name == "save/Const:0"
+    assert definition.save_tensor_name == "save/control_dependency:0"
+    assert definition.restore_op_name == "save/restore_all"
+    kinds = {op.name: op.type for op in graph.get_operations()}
+    assert kinds["save/SaveV2"] == "SaveV2"
+    assert kinds["save/RestoreV2"] == "RestoreV2"
+
+
+def test_saving_again_under_one_name(tmp_path):
+    v = tf.Variable(0.0, name="v")
+    saver = tf.train.Saver()
+    with tf.Session() as sess:
+        for value in (1.0, 2.0, 3.0):
+            v.load(value, sess)
+            path = saver.save(sess, str(tmp_path / "model"), write_meta_graph=False)
+            assert tf.train.load_variable(path, "v") == value
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint", "model.data-00000-of-00001", "model.index"]
+    assert saver.last_checkpoints == [path]
+
+
+def test_old_checkpoints_go(tmp_path):
+    tf.Variable(0.0, name="v")
+    saver = tf.train.Saver(max_to_keep=2, pad_step_number=True)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for step in range(4):
+            saver.save(sess, str(tmp_path / "m"), global_step=step)
+    kept = [str(tmp_path / f"m-0000000{step}") for step in (2, 3)]
+    assert saver.last_checkpoints == kept
+    assert not tf.train.checkpoint_exists(str(tmp_path / "m-00000001"))
+    assert (
+        sorted(p.suffix for p in tmp_path.glob("m-*"))
+        == [".data-00000-of-00001"] * 2 + [".index"] * 2 + [".meta"] * 2
+    )
+    state = tf.train.get_checkpoint_state(tmp_path)
+    assert list(state.all_model_checkpoint_paths) == kept
+    assert tf.train.latest_checkpoint(tmp_path) == kept[-1]
+    other = tf.train.Saver()
+    other.recover_last_checkpoints([*kept, str(tmp_path / "gone")])
+    assert other.last_checkpoints == kept
+
+
+def test_one_in_some_hours_stays(tmp_path):
+    tf.Variable(0.0, name="v")
+    saver = tf.train.Saver(max_to_keep=1, keep_checkpoint_every_n_hours=0.0)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for step in range(3):
+            saver.save(sess, str(tmp_path / "m"), global_step=step)
+    assert all(tf.train.checkpoint_exists(str(tmp_path / f"m-{step}")) for step in range(3))
+    assert tf.train.get_checkpoint_state(tmp_path).last_preserved_timestamp > 0
+
+
+def test_relative_paths_move_with_their_folder(tmp_path):
+    tf.Variable(0.0, name="v")
+    saver = tf.train.Saver(save_relative_paths=True)
+    (tmp_path / "a").mkdir()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        saver.save(sess, str(tmp_path / "a" / "m"))
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert tf.train.latest_checkpoint(tmp_path / "b") == str(tmp_path / "b" / "m")
+
+
+def test_the_state_file(tmp_path):
+    assert tf.train.get_checkpoint_state(tmp_path) is None
+    assert tf.train.latest_checkpoint(tmp_path) is None
+    tf.train.update_checkpoint_state(str(tmp_path), "m-2", ["m-1", "m-2"])
+    state = tf.train.get_checkpoint_state(tmp_path)
+    assert list(state.all_model_checkpoint_paths) == [str(tmp_path / "m-1"), str(tmp_path / "m-2")]
+    assert tf.train.latest_checkpoint(tmp_path) is None  # there are no such files
+    (tmp_path / "checkpoint").write_text("what {")
+    assert tf.train.get_checkpoint_state(tmp_path) is None
+    with pytest.raises(ValueError, match="1 timestamps for 2"):
+        tf.train.generate_checkpoint_state_proto("d", "b", ["a", "b"], [1.0])
+
+
+def test_names_of_a_dict(tmp_path):
+    v = tf.Variable([1.0, 2.0], name="v")
+    w = tf.Variable([0.0, 0.0], name="w")
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        path = tf.train.Saver({"other": v}).save(sess, str(tmp_path / "m"))
+        assert tf.train.list_variables(path) == [("other", [2])]
+        tf.train.Saver({"other": w}).restore(sess, path)
+        assert sess.run(w).tolist() == [1, 2]
+
+
+def test_partitions_are_saved_as_one(tmp_path):
+    part = tf.get_variable("p", [6, 2], partitioner=tf.fixed_size_partitioner(3))
+    saver = tf.train.Saver()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        path = saver.save(sess, str(tmp_path / "m"))
+        value = sess.run(part.as_tensor())
+        assert tf.train.list_variables(path) == [("p", [6, 2])]
+        assert same(tf.train.load_variable(path, "p"), value)
+    with tf.Graph().as_default(), tf.Session() as sess:
+        # Other partitions, and none at all.
+        two = tf.get_variable("p", [6, 2], partitioner=tf.fixed_size_partitioner(2))
+        tf.train.Saver().restore(sess, path)
+        assert same(sess.run(two.as_tensor()), value)
+        whole = tf.Variable(tf.zeros([6, 2]), name="whole")
+        tf.train.Saver({"p": whole}).restore(sess, path)
+        assert same(sess.run(whole), value)
+
+
+def test_reshape(tmp_path):
+    path = saved(tmp_path, {"v": np.arange(6.0)})
+    v = tf.Variable(np.zeros((2, 3)), name="v")
+    with tf.Session() as sess:
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"\(6,\).*\(2, 3\)"):
+            tf.train.Saver().restore(sess, path)
+        tf.train.Saver(reshape=True, restore_sequentially=True).restore(sess, path)
+        assert sess.run(v)[1].tolist() == [3, 4, 5]
+
+
+def test_init_from_checkpoint(tmp_path):
+    path = saved(tmp_path, {"a/v": [1.0, 2.0], "a/w": [3.0]})
+    v = tf.Variable([0.0, 0.0], name="b/v")
+    w = tf.Variable([0.0], name="b/w")
+    u = tf.Variable([0.0], name="u")
+    tf.train.init_from_checkpoint(path, {"a/": "b/"})
+    tf.train.init_from_checkpoint(str(tmp_path), {"a/w": u})
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        assert [sess.run(x).tolist() for x in (v, w, u)] == [[1, 2], [3], [3]]
+    with pytest.raises(ValueError, match="shape"):
+        tf.train.init_from_checkpoint(path, {"a/v": u})
+    with pytest.raises(ValueError, match="no tensor 'x'"):
+        tf.train.init_from_checkpoint(path, {"x": u})
+
+
+def test_graphs_come_back_with_their_collections(tmp_path):
+    x = tf.placeholder(tf.float32, name="x")
+    v = tf.get_variable("v", initializer=2.0)
+    y = tf.multiply(x, v, name="y")
+    tf.add_to_collection("outputs", y)
+    tf.add_to_collection("numbers", 3)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        path = tf.train.Saver().save(sess, str(tmp_path / "m"))
+    for scope in (None, "again"):
+        with tf.Graph().as_default(), tf.Session() as sess:
+            saver = tf.train.import_meta_graph(path + ".meta", import_scope=scope)
+            saver.restore(sess, path)
+            (output,) = tf.get_collection("outputs")
+            assert sess.run(output, {f"{scope}/x:0" if scope else "x:0": 5.0}) == 10
+            assert tf.get_collection("numbers") == [3]
+            assert tf.trainable_variables() == tf.global_variables()
+            assert len(tf.global_variables()) == 1
+
+
+def test_a_graph_of_tensorflow_is_restored():
+    with tf.Session() as sess:
+        saver = tf.train.import_meta_graph(str(GOLDEN / "v2.meta"))
+        saver.restore(sess, str(GOLDEN / "v2"))
+        for variable in tf.global_variables():
+            if variable.op.name in VALUES:
+                assert same(sess.run(variable), VALUES[variable.op.name]), variable.name
+
+
+def test_what_is_no_graph(tmp_path):
+    with pytest.raises(OSError, match="no file"):
+        tf.train.import_meta_graph(str(tmp_path / "m.meta"))
+    (tmp_path / "m.meta").write_bytes(b"\xff\xff what")
+    with pytest.raises(OSError, match="no MetaGraphDef"):
+        tf.train.import_meta_graph(str(tmp_path / "m.meta"))
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(ValueError, match="no variables"):
+        tf.train.Saver()
+    v = tf.Variable(1.0, name="v")
+    with pytest.raises(TypeError, match="cannot be saved"):
+        tf.train.Saver([tf.constant(1)])
+    with pytest.raises(ValueError, match=r"two variables .* 'v'"):
+        w = tf.Variable(1.0)
+        w._set_save_slice_info(tf.Variable.SaveSliceInfo("v", [], [], []))
+        tf.train.Saver([v, w, tf.Variable(2.0, name="u")])
+    saver = tf.train.Saver([v])
+    with tf.Session() as sess:
+        with pytest.raises(ValueError, match="None"):
+            saver.restore(sess, None)
+        with pytest.raises(ValueError, match="no checkpoint"):
+            saver.restore(sess, str(tmp_path / "nothing"))
+        with pytest.raises(ValueError, match="without a folder"):
+            saver.save(sess, str(tmp_path / "m"), latest_filename="a/b")
+        with pytest.raises(ValueError, match="also the name"):
+            saver.save(sess, str(tmp_path / "checkpoint"))
+        with pytest.raises(tf.errors.FailedPreconditionError):
+            saver.save(sess, str(tmp_path / "m"))
+    assert not [p for p in tmp_path.iterdir() if p.suffix == ".index"]
+
+
+def damaged(path, at, tmp_path):
+    """A copy of a file with one bit changed."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    (tmp_path / path.name).write_bytes(data)
+
+
+def test_damage_is_reported_by_tensor(tmp_path):
+    path = saved(tmp_path, {"v": np.arange(10.0), "w": np.arange(5.0)})
+    data = pathlib.Path(path + ".data-00000-of-00001")
+    damaged(data, 80 + 12, tmp_path)
+    reader = tf.train.NewCheckpointReader(path)
+    assert same(reader.get_tensor("v"), np.arange(10.0))
+    with pytest.raises(tf.errors.DataLossError, match=r"'w' at byte 80 of '.*data-00000-of-00001'.*checksum"):
+        reader.get_tensor("w")
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(tf.errors.DataLossError, match=r"'w'.*40 bytes, the file 100"):
+        tf.train.load_variable(path, "w")
+    data.unlink()
+    with pytest.raises(tf.errors.NotFoundError, match="data-00000"):
+        tf.train.load_variable(path, "w")
+
+
+@pytest.mark.parametrize("name", ["v2.index", "v2.data-00000-of-00001", "v1"])
+def test_every_damage_is_an_error(tmp_path, name):
+    for file in ("v2.index", "v2.data-00000-of-00001", "v1"):
+        shutil.copy(GOLDEN / file, tmp_path)
+    data = (GOLDEN / name).read_bytes()
+    wrong = [data[:cut] for cut in range(0, len(data), 13)]
+    wrong += [data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :] for at in range(0, len(data), 3)]
+    for bad in wrong:
+        (tmp_path / name).write_bytes(bad)
+        try:
+            reader = tf.train.NewCheckpointReader(tmp_path / name.split(".")[0])
+            values = {one: reader.get_tensor(one) for one in reader.get_variable_to_shape_map()}
+        except tf.errors.OpError:
+            continue
+        # What is not covered by a checksum does not matter: padding of the footer.
+        assert all(same(values[one], VALUES[one]) for one in values)
+        assert len(values) >= len(VALUES) - 3
+
+
+SAVING = """
+import sys
+import numpy as np
+import headrace as tf
+v = tf.Variable(np.zeros(500_000, np.float32), name="v")
+add = v.assign_add(tf.ones([500_000]))
+saver = tf.train.Saver(max_to_keep=2)
+with tf.Session() as sess:
+    sess.run(tf.global_variables_initializer())
+    for step in range(10_000):
+        saver.save(sess, sys.argv[1] + "/again", latest_filename="one", write_meta_graph=False)
+        saver.save(sess, sys.argv[1] + "/model", global_step=step, write_meta_graph=False)
+        print(step, flush=True)
+        sess.run(add.op)
+"""
+
+
+@pytest.mark.parametrize("delay", [0.003, 0.008, 0.013, 0.021])
+def test_being_killed_loses_nothing(tmp_path, delay):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SAVING, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) == 2:
+            break
+    time.sleep(delay)
+    process.kill()
+    process.communicate()
+    for path in (tf.train.latest_checkpoint(tmp_path), tf.train.latest_checkpoint(tmp_path, "one")):
+        assert path is not None
+        value = tf.train.load_variable(path, "v")
+        assert value[0] >= 2
+        assert np.all(value == value[0])
+
+
+def test_a_save_beside_training_sees_each_variable_whole(tmp_path):
+    size = 300_000
+    v = tf.Variable(np.zeros(size, np.float32), name="v")
+    add = v.assign_add(tf.ones([size]), read_value=False)
+    saver = tf.train.Saver(max_to_keep=None)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        stop = threading.Event()
+
+        def train():
+            while not stop.is_set():
+                sess.run(add)
+
+        thread = threading.Thread(target=train)
+        thread.start()
+        try:
+            paths = [
+                saver.save(sess, str(tmp_path / "m"), global_step=step, write_meta_graph=False)
+                for step in range(8)
+            ]
+        finally:
+            stop.set()
+            thread.join()
+    values = [tf.train.load_variable(path, "v") for path in paths]
+    assert all(np.all(value == value[0]) for value in values)
+    assert [value[0] for value in values] == sorted(value[0] for value in values)
+
+
+def test_a_full_disk_leaves_the_last_one(tmp_path):
+    resource = pytest.importorskip("resource")
+    path = saved(tmp_path, {"v": np.ones(10, np.float32)})
+    code = f"""
+import resource, signal
+import headrace as tf
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+v = tf.Variable(tf.zeros([100000]), name="v")
+saver = tf.train.Saver()
+with tf.Session() as sess:
+    sess.run(tf.global_variables_initializer())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+    try:
+        saver.save(sess, {path!r}, write_meta_graph=False)
+    except tf.errors.ResourceExhaustedError as error:
+        assert "cannot write" in str(error), error
+    else:
+        raise SystemExit("no error")
+"""
+    assert resource
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert same(tf.train.load_variable(path, "v"), np.ones(10))
+    assert not list(tmp_path.glob("*tmp*"))
