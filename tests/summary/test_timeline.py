@@ -57,6 +57,7 @@ def test_memory(step):
 
 def test_traces_of_other_programs():
     """Without nanoseconds, with inputs in the label."""
+    assert tf.timeline.Timeline is Timeline
     stats = tf.RunMetadata().step_stats
     device = stats.dev_stats.add(device="/job:localhost/replica:0/task:0/device:CPU:0")
     device.node_stats.add(
