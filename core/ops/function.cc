@@ -36,8 +36,8 @@ void call_shape(ShapeContext& c) {
   output_promised(c, infer_results(function_of(c, c.attr<FunctionName>("f")), input_shapes(c, 0)));
 }
 
-// What a branch returns for arguments like these. One that is not taken may get what it could not compute with
-// (nothing, in place of what another branch has saved for it): then what was known when it was built.
+// What a branch returns for arguments like these. One that is not taken may get what it could not compute
+// with (nothing, in place of what another branch has saved for it): then what was known when it was built.
 std::vector<Shape> branch_results(const ShapeContext& c, const FunctionName& name) {
   const Function& branch = function_of(c, name);
   std::vector<Shape> built;
