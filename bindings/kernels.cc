@@ -101,7 +101,8 @@ void add_host_kernel(const std::string& op, nb::object function, const std::stri
   for (const auto& [name, value] : kRanks) {
     if (name != rank) continue;
     auto held = std::make_shared<Held>(std::move(function));
-    return add_kernel(op, [held](PrepareContext& c) { return prepare_host(held, c); }, value);
+    return add_kernel(
+        op, [held](PrepareContext& c) { return prepare_host(held, c); }, value);
   }
   invalid("kernel rank '", rank, "' is none of 'library', 'plain', 'host'");
 }

@@ -88,7 +88,8 @@ void bind_ops(nb::module_& m) {
       .def("__repr__", [](const OpDef& op) { return "<operation " + op.name() + ">"; });
   m.def("op_def", &lookup, nb::arg("name"), nb::sig("def op_def(name: str) -> OpDef"),
         "The definition of an operation; NotFound with near names.");
-  m.def("has_op", [](const std::string& name) { return find_op_or_null(name) != nullptr; }, nb::arg("name"));
+  m.def(
+      "has_op", [](const std::string& name) { return find_op_or_null(name) != nullptr; }, nb::arg("name"));
   m.def("op_names", [] {
     std::vector<std::string> names;
     for (const OpDef* op : all_ops()) names.push_back(op->name());

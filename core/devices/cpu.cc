@@ -25,7 +25,8 @@ class CpuDevice final : public Device {
 };
 
 const Registration registered([] {
-  add_device_type("CPU", [](int index) { return std::make_unique<CpuDevice>(index); }, [] { return 1; });
+  add_device_type(
+      "CPU", [](int index) { return std::make_unique<CpuDevice>(index); }, [] { return 1; });
 });
 
 }  // namespace

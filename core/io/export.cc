@@ -110,8 +110,9 @@ void write_function(Writer& out, const Function& function) {
     if (argument.shape(0) == Shape::unknown()) continue;
     out.message(7, [&](Writer& entry) {
       entry.varint(1, i);
-      entry.message(2,
-                    [&](Writer& to) { write_attrs(to, 1, {{"_output_shapes", output_shapes(argument)}}); });
+      entry.message(2, [&](Writer& to) {
+        write_attrs(to, 1, {{"_output_shapes", output_shapes(argument)}});
+      });
     });
   }
 }

@@ -40,7 +40,7 @@ struct Loop {
 
 Loop find_loop(const char* op, int operands, DType dtype) {
   Loop loop;
-  const auto take = [&](const auto* entry, auto Loop::* member) {
+  const auto take = [&](const auto* entry, auto Loop::*member) {
     if (!entry) return;
     loop.operands = operands;
     loop.*member = entry->run;

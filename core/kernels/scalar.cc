@@ -322,7 +322,8 @@ void columns_loop(std::int64_t rows, std::int64_t width, std::int64_t stride, co
     for (std::int64_t j = 0; j < width; ++j) r[j] = F::of(r[j], a[i * stride + j]);
   }
 }
-#define REDUCTION(OP, DTYPE, T, F) {OP, DType::DTYPE, row_loop<T, F>, columns_loop<T, F>}
+#define REDUCTION(OP, DTYPE, T, F) \
+  { OP, DType::DTYPE, row_loop<T, F>, columns_loop<T, F> }
 constexpr Reduction kReductions[] = {
     REDUCTION("sum", complex64, C64, SumOf),
     REDUCTION("sum", complex128, C128, SumOf),

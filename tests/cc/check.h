@@ -34,7 +34,7 @@ struct Failure : std::runtime_error {
 
 template <class T>
 std::string show(const T& value) {
-  if constexpr (requires(std::ostream& out) { out << value; }) {
+  if constexpr (requires(std::ostream & out) { out << value; }) {
     return str(value);
   } else if constexpr (requires { value.begin(); }) {
     std::string text = "[";
@@ -83,8 +83,9 @@ std::string error_of(Code code, F&& f, const char* where) {
   } while (false)
 
 // The expression throws an Error of this code; gives its message.
-#define CHECK_ERROR(CODE, ...) \
-  ::headrace::testing::error_of(::headrace::Code::CODE, [&] { (void)(__VA_ARGS__); }, HERE)
+#define CHECK_ERROR(CODE, ...)   \
+  ::headrace::testing::error_of( \
+      ::headrace::Code::CODE, [&] { (void)(__VA_ARGS__); }, HERE)
 
 inline bool contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;

@@ -116,7 +116,9 @@ TEST(messages, tensors_that_contradict_themselves) {
            tensor([&](auto& out) {
              out.varint(1, 8), shape(out, {1}), out.real32_element(9, 1);
            }),  // half a complex
-           tensor([&](auto& out) { out.varint(1, 1), shape(out, {1LL << 40, 1LL << 40}); }),  // overflow
+           tensor([&](auto& out) {
+             out.varint(1, 1), shape(out, {1LL << 40, 1LL << 40});
+           }),  // overflow
        }) {
     CHECK_ERROR(invalid_argument, from_tensor_proto(bytes));
   }

@@ -177,7 +177,7 @@ BINARY(ReciprocalGrad, -y* x* x)
 
 // ---- activations, and their derivatives of the gradient first and the feature (or the value) second
 UNARY(Relu, x < 0 ? T(0) : x)
-UNARY(Relu6, x < 0 ? T(0) : x > 6 ? T(6) : x)
+UNARY(Relu6, x<0 ? T(0) : x> 6 ? T(6) : x)
 UNARY(Elu, x < 0 ? expm1_(x) : x)
 UNARY(Selu, x < 0 ? T(1.7580993408473768599) * expm1_(x) : T(1.0507009873554804934) * x)
 UNARY(Softplus, softplus_(x))
