@@ -71,10 +71,11 @@ std::string error_of(Code code, F&& f, const char* where) {
     if (!(__VA_ARGS__)) throw ::headrace::testing::Failure(std::string(HERE ": not true: ") + #__VA_ARGS__); \
   } while (false)
 
+// The values are copied, so that they may be parts of what lives no longer than the expression.
 #define CHECK_EQ(A, B)                                                                \
   do {                                                                                \
-    const auto& left = (A);                                                           \
-    const auto& right = (B);                                                          \
+    const auto left = (A);                                                            \
+    const auto right = (B);                                                           \
     if (!(left == right)) {                                                           \
       throw ::headrace::testing::Failure(std::string(HERE ": " #A " is ") +           \
                                          ::headrace::testing::show(left) + ", not " + \
