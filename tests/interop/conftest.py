@@ -26,6 +26,7 @@ _LACKING = (
     *("should be greater than zero", "strictly greated than zero", "must not be 0", "must not be empty"),
     *("received empty tensor", "0 was not less than 0", "Unhandled input dimensions: 0"),
     "elements of an empty list",
+    "keys and values cannot be empty tensors",
     # Shapes that are not known, EnsureShape, MatrixDiagV2, MatrixSetDiagV2.
     *(
         "Shape must be rank -1",

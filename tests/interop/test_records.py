@@ -31,6 +31,13 @@ _WRONG = {
     "TensorListElementShape": "only what was declared, not what the elements tell",
     "TensorListReserve": "static shapes look behind the handle",
     "Conv3D-dilated": "static shapes take dilations in another order",
+    # <dy, conv(x)> = <backprop(dy), x> holds here and not there.
+    "DepthwiseConv2dNativeBackpropInput-dilated": "ignores the dilations that the forward operation obeys",
+    "DepthwiseConv2dNativeBackpropFilter-dilated": "as above",
+    "DepthwiseConv2dNativeBackpropFilter-no_batch": "memory as it was found: another value in each run",
+    "SparseSegmentSqrtNGrad-1-float32": "memory as it was found, in some runs",
+    "PriorityQueueV2": "refuses to find again the queue that it has made",
+    "PyFunc": "the function is in our process",
 }
 
 
