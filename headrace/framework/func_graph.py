@@ -81,7 +81,7 @@ class FuncGraph(Graph):
     def _capture(self, tensor: Tensor) -> Tensor:
         inside = self._inside.get(tensor)
         if inside is None:
-            here = tensor if tensor.graph is self.outer else self.outer._capture(tensor)
+            here = self.outer._here(tensor)
             inside = self._inside.get(here)
             if inside is None:
                 inside = self._inside[here] = self._bring_in(here)
@@ -102,16 +102,13 @@ class FuncGraph(Graph):
     def _repeated(self, constant: Tensor) -> Tensor:
         """A constant of the same value here."""
         with self.control_dependencies(None), self._own_attributes():
-            attrs = {"dtype": constant.dtype._number, "value": _core_constant(constant)}
+            value = constant.graph._core.constant(constant._id)
+            attrs = {"dtype": constant.dtype._number, "value": value}
             return self._add("Const", [], attrs, self.unique_name("const")).outputs[0]
 
     def annotate(self, inside: Tensor, handle: Tensor) -> None:
         """Tells what the state is that an argument for `handle` refers to."""
         _core.annotate_argument(self._core, inside._id, handle.graph._core, handle._id, handle._index)
-
-    def stand_in(self, tensor: Tensor, inside: Tensor) -> None:
-        """Says that `inside` is what `tensor`, of a graph outside, is here."""
-        self._inside[tensor] = inside
 
     @contextlib.contextmanager
     def control_dependencies(self, control_inputs: Any) -> Iterator[None]:
@@ -143,10 +140,6 @@ class FuncGraph(Graph):
         """Whether anything inside has side effects or reads state."""
         self._sync()
         return any("stateful" in _core.op_def(type).traits for type in {op.type for op in self._ops})
-
-
-def _core_constant(tensor: Tensor) -> Any:
-    return tensor.graph._core.constant(tensor._id)
 
 
 def outermost(graph: Graph) -> Graph:
@@ -193,8 +186,7 @@ def extend(op: Operation, inputs: Sequence[Tensor], attrs: dict[str, Any]) -> li
     """Gives an operation more inputs and outputs; returns the new outputs."""
     graph = op.graph
     known = len(op._outputs)
-    inputs = [tensor if tensor.graph is graph else graph._capture(tensor) for tensor in inputs]
-    numbers = _core.extend(graph._core, op._id, flat_ids(inputs), attrs)
+    numbers = _core.extend(graph._core, op._id, flat_ids(graph._here(tensor) for tensor in inputs), attrs)
     op._append_outputs(numbers[known:])
     return op._outputs[known:]
 

@@ -96,7 +96,7 @@ class DefinedFunction:
                 made = []
             with inside.as_default():
                 results = [convert_to_tensor(leaf) for leaf in nest.flatten(made)]
-            results = [r if r.graph is inside else inside._capture(r) for r in results]
+            results = [inside._here(r) for r in results]
             self._made[graph] = inside, inside.define(results), (made, [r.dtype for r in results])
         return self._made[graph]
 

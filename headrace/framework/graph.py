@@ -520,13 +520,17 @@ class Graph:
         flat: list[int] = []
         for tensor in inputs:
             if tensor._op._graph is not self:
-                inputs = [each if each._op._graph is self else self._capture(each) for each in inputs]
+                inputs = [self._here(each) for each in inputs]
                 flat = [number for each in inputs for number in (each._id, each._index)]
                 break
             flat += (tensor._id, tensor._index)
         if self._plain and not control_inputs:
             return self._keep(op_type, name, flat, attrs, None, "", _user_line())
         return self._add_in_context(op_type, inputs, flat, attrs, name, control_inputs)
+
+    def _here(self, tensor: Tensor) -> Tensor:
+        """The tensor itself if it is in this graph, else what stands for it here."""
+        return tensor if tensor._op._graph is self else self._capture(tensor)
 
     def _capture(self, tensor: Tensor) -> Tensor:
         """What stands here for a tensor of another graph; only the graphs of functions have such things."""

@@ -53,8 +53,7 @@ def _input_gradients(
 class _Branch:
     """One branch of a conditional operation, and the function that differentiates it."""
 
-    def __init__(self, op: Operation, function: str, grads: Sequence[Tensor | None], first_input: int):
-        self.op = op
+    def __init__(self, op: Operation, function: str, grads: Sequence[Tensor | None]):
         name = new_function_name(op.graph, function)
         self.forward, self.results = func_graph_of(op.graph, function, name)
         self.backward = FuncGraph(new_function_name(op.graph, function + "_grad"), self.forward)
@@ -64,24 +63,15 @@ class _Branch:
         ]
         self.trainable = [x for x in self.forward.arguments if is_trainable(x)]
         self.in_grads = build(self.backward, self._differentiate)
-        self.first_input = first_input
 
     def _differentiate(self) -> list[Tensor | None]:
         return _input_gradients(self.results, self.trainable, self.grad_arguments)  # type: ignore[arg-type]
 
     def fill_in(self, wanted: Sequence[bool]) -> list[Tensor]:
         """The gradients, with zeros for those that only the other branches have."""
-
-        def zeros(x: Tensor) -> Tensor:
-            return zeros_of(x)
-
         with self.backward.as_default():
             return [
-                zeros(x)
-                if grad is None
-                else grad
-                if grad.graph is self.backward
-                else self.backward._capture(grad)
+                zeros_of(x) if grad is None else self.backward._here(grad)
                 for x, grad, want in zip(self.trainable, self.in_grads, wanted)
                 if want
             ]
@@ -107,7 +97,7 @@ def _conditional_gradient(
 ) -> tuple[list[Any], list[Tensor], list[str]]:
     """Extends the forward operation; returns (per-input gradient positions, inputs, backward functions)."""
     grads = [grad if is_trainable(output) else None for grad, output in zip(grads, op.outputs)]
-    branches = [_Branch(op, function, grads, 1) for function in functions]
+    branches = [_Branch(op, function, grads) for function in functions]
     wanted = [
         any(branch.in_grads[i] is not None for branch in branches) for i in range(len(branches[0].trainable))
     ]
@@ -210,6 +200,13 @@ def _case(op: Operation, *grads: Any) -> list[Tensor | None]:
 # ---- loops
 
 
+def _element_shape(tensor: Tensor) -> Any:
+    """What is known of a tensor's shape, as operations on lists take it: -1 for what is not."""
+    if tensor.shape.ndims is None:
+        return np.int32(-1)
+    return np.array([-1 if size is None else size for size in tensor.shape.as_list()], np.int32)
+
+
 class _LoopBackward(FuncGraph):
     """The body of a backward loop.
 
@@ -231,11 +228,7 @@ class _LoopBackward(FuncGraph):
             return super()._bring_in(tensor)
         with self.control_dependencies(None), self._own_attributes(), self.as_default():
             values = self.argument("variant", [], "saved")
-            shape = tensor.shape.as_list() if tensor.shape.ndims is not None else None
-            element = (
-                np.int32(-1) if shape is None else np.array([-1 if n is None else n for n in shape], np.int32)
-            )
-            left, value = raw.TensorListPopBack(values, element, element_dtype=tensor.dtype)
+            left, value = raw.TensorListPopBack(values, _element_shape(tensor), element_dtype=tensor.dtype)
         self.saved.append(tensor)
         self.lists.append(values)
         self.left.append(left)
@@ -280,7 +273,7 @@ def _while(op: Operation, *grads: Any) -> list[Tensor | None]:
                 totals.append(total)
                 sums.append(raw.AddN([total, grad]))
         next_d = [
-            raw.ZerosLike(d) if grad is None else grad if grad.graph is backward else backward._capture(grad)
+            raw.ZerosLike(d) if grad is None else backward._here(grad)
             for d, grad in zip(d_out, in_grads[: len(carried)])
         ]
         next_step = raw.Sub(step, np.int32(1))
@@ -289,11 +282,8 @@ def _while(op: Operation, *grads: Any) -> list[Tensor | None]:
     with op.graph.as_default(), op.graph.control_dependencies(None), op.graph.name_scope("while_saved"):
         extra_inputs = [constant(0, np.int32, name="iterations")]
         for tensor in backward.saved:
-            shape = tensor.shape.as_list() if tensor.shape.ndims is not None else None
-            element = (
-                np.int32(-1) if shape is None else np.array([-1 if n is None else n for n in shape], np.int32)
-            )
-            extra_inputs.append(raw.EmptyTensorList(element, np.int32(-1), element_dtype=tensor.dtype))
+            saved = raw.EmptyTensorList(_element_shape(tensor), np.int32(-1), element_dtype=tensor.dtype)
+            extra_inputs.append(saved)
     with body.as_default(), body.control_dependencies(None):
         counter = body.argument(np.int32, [], "iterations")
         kept = [body.argument("variant", [], "saved") for _ in backward.saved]
@@ -374,7 +364,7 @@ def _ancestors(tensors: Sequence[Tensor]) -> set[Tensor]:
 def _call(op: Operation, *grads: Any) -> list[Tensor | None]:
     function = _function_attr(op, "f")
     grads = tuple(grad if is_trainable(output) else None for grad, output in zip(grads, op.outputs))
-    branch = _Branch(op, function, grads, 0)
+    branch = _Branch(op, function, grads)
     wanted = [grad is not None for grad in branch.in_grads]
     results = branch.fill_in(wanted)
     handed = branch.handed_over()

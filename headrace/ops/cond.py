@@ -34,7 +34,7 @@ class _Branch:
             with get_default_graph().control_dependencies([leaf]):
                 return raw.Identity(convert_to_tensor(True))
         tensor = convert_to_tensor(leaf)
-        return tensor if tensor.graph is self.graph else self.graph._capture(tensor)
+        return self.graph._here(tensor)
 
 
 def _leaves(structure: Any) -> list[Any]:

@@ -162,11 +162,9 @@ class _Loop:
             flat = [convert_to_tensor(leaf) for leaf in _leaves(made)]
             if counted:
                 flat.insert(0, raw.AddV2(body_graph.arguments[0], 1))
-            return [leaf if leaf.graph is body_graph else body_graph._capture(leaf) for leaf in flat]
+            return [body_graph._here(leaf) for leaf in flat]
 
-        truth = build(cond_graph, condition)
-        if truth.graph is not cond_graph:
-            truth = cond_graph._capture(truth)
+        truth = cond_graph._here(build(cond_graph, condition))
         results = build(body_graph, next_values)
         self._check(results)
         captured = share_captures([cond_graph, body_graph])
