@@ -2,7 +2,6 @@
 // and whatever is unknown is reported at once; then nodes are added through Graph::add, which checks each as
 // if a user had just written it.
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <optional>
 #include <queue>
@@ -10,8 +9,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/io/graph_message.h"
 #include "core/io/graphdef.h"
 #include "core/io/messages.h"
+#include "core/io/references.h"
 #include "core/registry/device.h"
 #include "core/registry/ops.h"
 
@@ -27,10 +28,7 @@ constexpr std::string_view kNotes[] = {"debug_name", "metadata", "validate_shape
                                        "grad_b",     "grad_x",   "grad_y"};
 constexpr std::string_view kCall = "PartitionedCall";  // what an operation named like a function becomes
 
-using Attrs = std::vector<std::pair<std::string_view, Reader>>;
 using Element = std::variant<Output, Node*>;
-
-std::string quoted(std::string_view text) { return std::string("'").append(text).append("'"); }
 
 // "'a', 'b', 'c' and 7 more"
 template <class Names>
@@ -40,214 +38,6 @@ std::string some_of(const Names& names) {
   for (std::size_t i = 0; i < names.size() && i < kShown; ++i) text += (i ? ", " : "") + quoted(names[i]);
   if (names.size() > kShown) text += " and " + std::to_string(names.size() - kShown) + " more";
   return text;
-}
-
-// ---- taking the message apart
-
-// Where an input comes from: "node", "node:1", "^node"; in a function also "node:output:1".
-struct Source {
-  std::string_view node;
-  std::string_view output;  // the name of one of the definition's outputs, or empty
-  int index = 0;
-  bool control = false;
-};
-
-Source parse_source(std::string_view text) {
-  Source source;
-  source.control = text.starts_with('^');
-  if (source.control) text.remove_prefix(1);
-  source.node = text.substr(0, text.find(':'));
-  text.remove_prefix(source.node.size());
-  while (text.starts_with(':')) {
-    text.remove_prefix(1);
-    const std::string_view part = text.substr(0, text.find(':'));
-    text.remove_prefix(part.size());
-    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), source.index);
-    const bool is_number = !part.empty() && error == std::errc() && end == part.data() + part.size();
-    if (!is_number) {
-      require(source.output.empty() && !part.empty(), "an input is not written as 'node:output:number'");
-      source.output = part;
-    }
-  }
-  require(!source.node.empty() && source.index >= 0, "an input names no node");
-  return source;
-}
-
-struct NodeMessage {
-  std::string_view name, op, device;
-  std::vector<Source> inputs;
-  Attrs attrs;
-};
-
-void read_map_entry(Reader entry, Attrs& attrs) {
-  std::string_view key;
-  std::optional<Reader> value;
-  const int depth = entry.depth();
-  while (entry.next()) {
-    if (entry.field() == 1) key = entry.text();
-    if (entry.field() == 2) value = entry.message();
-  }
-  attrs.emplace_back(key, value ? *value : Reader("", depth));
-}
-
-NodeMessage read_node(Reader in) {
-  NodeMessage node;
-  std::vector<std::string_view> inputs;
-  while (in.next()) {
-    switch (in.field()) {
-      case 1:
-        node.name = in.text();
-        break;
-      case 2:
-        node.op = in.text();
-        break;
-      case 3:
-        inputs.push_back(in.text());
-        break;
-      case 4:
-        node.device = in.text();
-        break;
-      case 5:
-        read_map_entry(in.message(), node.attrs);
-        break;
-    }
-  }
-  require(!node.name.empty(), "a node in the message has no name");
-  for (const auto& text : inputs) {
-    try {
-      node.inputs.push_back(parse_source(text));
-    } catch (const Error& error) {
-      invalid("node ", quoted(node.name), " reads ", quoted(text), ": ", error.what());
-    }
-  }
-  return node;
-}
-
-struct Argument {
-  std::string_view name;
-  DType dtype = DType::invalid;
-};
-
-struct FunctionMessage {
-  std::string_view name;
-  std::vector<Argument> arguments, results;
-  std::vector<std::string_view> control_outputs;
-  std::vector<NodeMessage> nodes;
-  std::unordered_map<std::string_view, std::string_view> returns, control_returns;
-  Attrs attrs;
-  std::map<std::uint64_t, Attrs> argument_attrs;
-};
-
-Argument read_argument(Reader in, std::string_view function) {
-  Argument argument;
-  while (in.next()) {
-    if (in.field() == 1) argument.name = in.text();
-    if (in.field() == 3) argument.dtype = read_dtype(in.varint());
-    if (in.field() == 4 || in.field() == 5 || in.field() == 6) {
-      if (!in.text().empty()) {
-        fail(Code::unimplemented, "function ", quoted(function), " is generic in its types");
-      }
-    }
-  }
-  require(argument.dtype != DType::invalid && !argument.name.empty(), "an argument or result of function ",
-          quoted(function), " has no name or no type");
-  return argument;
-}
-
-std::pair<std::string_view, std::string_view> read_text_pair(Reader entry) {
-  std::pair<std::string_view, std::string_view> pair;
-  while (entry.next()) {
-    if (entry.field() == 1) pair.first = entry.text();
-    if (entry.field() == 2) pair.second = entry.text();
-  }
-  return pair;
-}
-
-FunctionMessage read_function(Reader in) {
-  FunctionMessage function;
-  std::optional<Reader> signature;
-  while (in.next()) {
-    switch (in.field()) {
-      case 1:
-        signature = in.message();
-        break;
-      case 3:
-        function.nodes.push_back(read_node(in.message()));
-        break;
-      case 4:
-        function.returns.insert(read_text_pair(in.message()));
-        break;
-      case 5:
-        read_map_entry(in.message(), function.attrs);
-        break;
-      case 6:
-        function.control_returns.insert(read_text_pair(in.message()));
-        break;
-      case 7: {
-        std::uint64_t index = 0;
-        Attrs attrs;
-        for (Reader entry = in.message(); entry.next();) {
-          if (entry.field() == 1) index = entry.varint();
-          if (entry.field() != 2) continue;
-          for (Reader map = entry.message(); map.next();) {
-            if (map.field() == 1) read_map_entry(map.message(), attrs);
-          }
-        }
-        function.argument_attrs[index] = std::move(attrs);
-        break;
-      }
-    }
-  }
-  require(signature.has_value(), "a function in the message has no signature");
-  for (Reader named = *signature; named.next();) {
-    if (named.field() == 1) function.name = named.text();
-  }
-  require(!function.name.empty(), "a function in the message has no name");
-  while (signature->next()) {
-    if (signature->field() == 2)
-      function.arguments.push_back(read_argument(signature->message(), function.name));
-    if (signature->field() == 3)
-      function.results.push_back(read_argument(signature->message(), function.name));
-    if (signature->field() == 20) function.control_outputs.push_back(signature->text());
-  }
-  return function;
-}
-
-struct GraphMessage {
-  std::vector<NodeMessage> nodes;
-  std::vector<FunctionMessage> functions;
-};
-
-void check_versions(Reader in) {
-  std::int64_t least = 0;
-  bool bad = false;
-  while (in.next()) {
-    if (in.field() == 2) least = in.integer();
-    if (in.field() == 3)
-      in.varints([&](std::uint64_t version) { bad = bad || version == kGraphDefProducer; });
-  }
-  require(least <= kGraphDefProducer && !bad, "the graph was made for programs that read version ", least,
-          " of the format or newer ones; this is version ", kGraphDefProducer);
-}
-
-GraphMessage read_graph(std::string_view message) {
-  GraphMessage graph;
-  for (Reader in(message); in.next();) {
-    switch (in.field()) {
-      case 1:
-        graph.nodes.push_back(read_node(in.message()));
-        break;
-      case 2:
-        for (Reader library = in.message(); library.next();) {
-          if (library.field() == 1) graph.functions.push_back(read_function(library.message()));
-        }
-        break;
-      case 4:
-        check_versions(in.message());
-        break;
-    }
-  }
-  return graph;
 }
 
 // ---- order
@@ -471,6 +261,9 @@ class Builder {
       }
       attrs.insert_or_assign(std::string(name), read(message, name, value, known ? known->type : ""));
     }
+    if (!message.shared_with.empty()) {
+      attrs.insert_or_assign("shared_name", names_[std::size_t(index_.at(message.shared_with))]);
+    }
     colocate(attrs);
     return attrs;
   }
@@ -565,7 +358,7 @@ std::shared_ptr<Function> build_function(const FunctionMessage& message, const s
   }
   std::unordered_map<std::string_view, Node*> arguments;
   for (std::size_t i = 0; i < message.arguments.size(); ++i) {
-    const Argument& argument = message.arguments[i];
+    const ArgumentMessage& argument = message.arguments[i];
     Node& node =
         function->graph.add(find_op("_Arg"), {.name = std::string(argument.name),
                                               .inputs = {},
@@ -594,7 +387,7 @@ std::shared_ptr<Function> build_function(const FunctionMessage& message, const s
   };
   builder.build();
 
-  for (const Argument& result : message.results) {
+  for (const ArgumentMessage& result : message.results) {
     const auto found = message.returns.find(result.name);
     require(found != message.returns.end(), "result ", quoted(result.name), " comes from nowhere");
     const Element element = builder.resolve(parse_source(found->second));
@@ -689,7 +482,8 @@ void check_operations(const Graph& graph, const GraphMessage& message) {
 }  // namespace
 
 Imported import_graphdef(Graph& graph, std::string_view message, const ImportOptions& options) {
-  const GraphMessage parts = read_graph(message);
+  GraphMessage parts = read_graph(message);
+  resolve_references(parts);
   check_operations(graph, parts);
   Shared shared{.expansion = {}, .defaults = ProducerDefaults(options.producer_ops)};
   build_functions(graph, parts.functions, shared);

@@ -230,7 +230,7 @@ class Variable:
                     "instance with tf.reshape, or pass validate_shape=False"
                 )
             self._initial_value: Any = value
-            self._handle = raw.VarHandleOp(
+            self._handle = self._named = raw.VarHandleOp(
                 dtype=value.dtype, shape=static, shared_name=scope[:-1], name=scope
             )
             safe = _safe_initial_value(value)
@@ -259,7 +259,10 @@ class Variable:
         def find(name: str) -> Any:
             return graph.as_graph_element(_joined(import_scope, name))
 
-        self._handle = find(variable_def.variable_name)
+        named = find(variable_def.variable_name)
+        # What was a reference in another graph is a read of a resource here, under the variable's name.
+        self._handle = named if named.dtype == dtypes.resource else named.op.inputs[0]
+        self._named = _stand_in(self._handle)
         self._initializer_op = find(variable_def.initializer_name)
         self._snapshot = find(variable_def.snapshot_name)
         self._initial_value = (
@@ -283,17 +286,17 @@ class Variable:
 
     @property
     def op(self) -> Operation:
-        """The operation that makes the handle; it has the variable's name."""
-        return self._handle.op
+        """The operation with the variable's name; it makes the handle."""
+        return self._named.op
 
     @property
     def name(self) -> str:
         """The name, such as "dense/kernel:0"."""
-        return self._handle.name
+        return self._named.name
 
     @property
     def _shared_name(self) -> str:
-        return self._handle.op.name
+        return self._named.op.name
 
     @property
     def graph(self) -> Graph:
@@ -467,7 +470,12 @@ class Variable:
             raise ValueError(
                 "there is no default session to load a value in; use `with sess:` or pass session="
             )
-        session.run(self._initializer_op, {self._initializer_op.inputs[1]: value})
+        session.run(self._assignment(), {self._assignment().inputs[1]: value})
+
+    def _assignment(self) -> Operation:
+        """The initializer, or what it stands for if it is a read that waits for it."""
+        candidates = [self._initializer_op, *self._initializer_op.control_inputs]
+        return next(op for op in candidates if op.type == "AssignVariableOp")
 
     def count_up_to(self, limit: int) -> Tensor:
         """Makes an operation that adds one to the variable and returns what it was before.
@@ -620,7 +628,7 @@ class Variable:
     def to_proto(self, export_scope: str | None = None) -> Any:
         """Returns a `VariableDef` message, or None if the variable is not within `export_scope`."""
         names = {
-            "variable_name": self.name,
+            "variable_name": self._handle.name,
             "initializer_name": self._initializer_op.name,
             "snapshot_name": self._snapshot.name,
         }
@@ -706,6 +714,18 @@ def _to_tensor(value: Any, dtype: Any = None, name: str | None = None, as_ref: b
 
 
 register_tensor_conversion_function(Variable, _to_tensor)
+
+
+def _stand_in(handle: Tensor) -> Tensor:
+    """The tensor with a variable's name: its handle, unless it was a reference in another graph.
+
+    Of an imported reference "w", the handle is "w/handle", and "w" reads it.
+    """
+    name = handle.op.name.rpartition("/")[0]
+    for op in handle.consumers():
+        if op.name == name and op.type == "ReadVariableOp":
+            return op.outputs[0]
+    return handle
 
 
 def _trainable(trainable: bool | None, synchronization: Any) -> bool:

@@ -21,8 +21,11 @@ _VARIABLES = (
     GraphKeys.TRAINABLE_VARIABLES,
     GraphKeys.MOVING_AVERAGE_VARIABLES,
     GraphKeys.CONCATENATED_VARIABLES,
+    GraphKeys.METRIC_VARIABLES,
     GraphKeys.GLOBAL_STEP,
 )
+# What only TF1's form of control flow needs, which graphs do not keep here.
+_CONTEXTS = (GraphKeys.COND_CONTEXT, GraphKeys.WHILE_CONTEXT)
 # The version of TensorFlow whose messages these are.
 _TENSORFLOW = "1.15.0"
 
@@ -130,14 +133,26 @@ def read_meta_graph(meta_graph_or_file: Any) -> Any:
             raise OSError(f"the file '{path}' holds no MetaGraphDef: {error}") from None
 
 
+# Makes an item of a collection from its bytes and the scope that its graph was imported under.
+FromBytes = Callable[[bytes, str | None], Any]
+
+
 def import_into_graph(
     meta: Any,
     import_scope: str | None,
     clear_devices: bool,
-    to_saver: Callable[[Any, str | None], Any],
+    from_bytes: dict[str, FromBytes],
     **kwargs: Any,
 ) -> list[Variable]:
-    """Adds the graph and the collections of a message to the default graph; returns its variables."""
+    """Adds the graph and the collections of a message to the default graph; returns its variables.
+
+    Args:
+        meta: The `MetaGraphDef`.
+        import_scope: Scope to put before all names.
+        clear_devices: Whether to forget on which device nodes were.
+        from_bytes: For collections other than those of variables: what makes their items.
+        **kwargs: `input_map` and `return_elements`, as for `import_graph_def`.
+    """
     graph = get_default_graph()
     graph_def = protos.GraphDef()
     graph_def.CopyFrom(meta.graph_def)
@@ -149,25 +164,27 @@ def import_into_graph(
         graph_def,
         name=import_scope or "",
         producer_op_list=producers if producers.op else None,
-        **{key: kwargs[key] for key in ("input_map",) if key in kwargs},
+        **{key: kwargs[key] for key in ("input_map", "return_elements") if key in kwargs},
     )
     scope = f"{import_scope}/" if import_scope else ""
     known: dict[str, Variable] = {}
+
+    def variable(data: bytes, scope: str | None) -> Variable:
+        definition = protos.VariableDef.FromString(data)
+        if definition.variable_name not in known:
+            known[definition.variable_name] = Variable.from_proto(definition, scope)
+        return known[definition.variable_name]
+
+    from_bytes = {**dict.fromkeys(_VARIABLES, variable), **from_bytes}
     for key in sorted(meta.collection_def):
-        collection = meta.collection_def[key]
-        kind = collection.WhichOneof("kind")
-        for value in getattr(collection, kind).value if kind else ():
+        kind = meta.collection_def[key].WhichOneof("kind")
+        if kind is None or key in _CONTEXTS:
+            continue
+        for value in getattr(meta.collection_def[key], kind).value:
             item: Any = value
             if kind == "node_list":
                 item = graph.as_graph_element(scope + value)
-            elif kind == "bytes_list" and key in _VARIABLES:
-                definition = protos.VariableDef.FromString(value)
-                if definition.variable_name not in known:
-                    known[definition.variable_name] = Variable.from_proto(definition, import_scope)
-                item = known[definition.variable_name]
-            elif kind == "bytes_list" and key == GraphKeys.SAVERS:
-                item = to_saver(protos.SaverDef.FromString(value), import_scope)
-            elif kind == "any_list":
-                continue
+            elif kind == "bytes_list" and key in from_bytes:
+                item = from_bytes[key](value, import_scope)
             graph.add_to_collection(key, item)
     return list(known.values())

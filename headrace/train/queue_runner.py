@@ -8,12 +8,13 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from headrace.framework import errors
+from headrace.framework import errors, protos
 from headrace.framework.graph import (
     GraphKeys,
     Operation,
     add_to_collection,
     get_collection,
+    get_default_graph,
     get_default_session,
 )
 from headrace.train.coordinator import Coordinator
@@ -69,6 +70,40 @@ class QueueRunner:
         self._lock = threading.Lock()
         self._running: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()  # by session
         self._raised: list[BaseException] = []
+
+    def to_proto(self, export_scope: str | None = None) -> Any:
+        """Returns the runner as a `QueueRunnerDef`, or None if its queue is not within `export_scope`."""
+        scope = f"{export_scope.rstrip('/')}/" if export_scope else ""
+        if not self.name.startswith(scope):
+            return None
+        return protos.QueueRunnerDef(
+            queue_name=self.name.removeprefix(scope),
+            enqueue_op_name=[op.name.removeprefix(scope) for op in self._enqueue_ops],
+            close_op_name=self._close_op.name.removeprefix(scope),
+            cancel_op_name=self._cancel_op.name.removeprefix(scope),
+            queue_closed_exception_types=[
+                errors.error_code_from_exception_type(kind)
+                for kind in self._closed_by
+                if issubclass(kind, errors.OpError)
+            ],
+        )
+
+    @staticmethod
+    def from_proto(queue_runner_def: Any, import_scope: str | None = None) -> QueueRunner:
+        """Returns the runner that a `QueueRunnerDef` describes; its operations are in the default graph."""
+        graph = get_default_graph()
+
+        def find(name: str) -> Any:
+            return graph.as_graph_element(f"{import_scope}/{name}" if import_scope else name)
+
+        codes = queue_runner_def.queue_closed_exception_types
+        return QueueRunner(
+            queue=find(queue_runner_def.queue_name),
+            enqueue_ops=[find(name) for name in queue_runner_def.enqueue_op_name],
+            close_op=find(queue_runner_def.close_op_name),
+            cancel_op=find(queue_runner_def.cancel_op_name),
+            queue_closed_exception_types=tuple(map(errors.exception_type_from_error_code, codes)) or None,
+        )
 
     @property
     def queue(self) -> Any:

@@ -32,7 +32,8 @@ from headrace.train.checkpoint_state import (
     remove_checkpoint,
 )
 from headrace.train.global_step import global_step as global_step_of
-from headrace.train.meta_graph import export_meta_graph, import_into_graph, read_meta_graph
+from headrace.train.meta_graph import FromBytes, export_meta_graph, import_into_graph, read_meta_graph
+from headrace.train.queue_runner import QueueRunner
 
 __all__ = ["Saver", "import_meta_graph"]
 
@@ -441,6 +442,18 @@ def _renamed(saver_def: Any, rename: Callable[[str], str]) -> Any:
     return made
 
 
+def _saver(data: bytes, scope: str | None) -> Saver:
+    return Saver.from_proto(protos.SaverDef.FromString(data), scope)
+
+
+def _queue_runner(data: bytes, scope: str | None) -> QueueRunner:
+    return QueueRunner.from_proto(protos.QueueRunnerDef.FromString(data), scope)
+
+
+# How the items of collections are read from meta graphs.
+FROM_BYTES: dict[str, FromBytes] = {GraphKeys.SAVERS: _saver, GraphKeys.QUEUE_RUNNERS: _queue_runner}
+
+
 def import_meta_graph(
     meta_graph_or_file: Any, clear_devices: bool = False, import_scope: str | None = None, **kwargs: Any
 ) -> Saver | None:
@@ -459,7 +472,7 @@ def import_meta_graph(
         OSError: If there is no such file, or something else is in it.
     """
     meta = read_meta_graph(meta_graph_or_file)
-    variables = import_into_graph(meta, import_scope, clear_devices, Saver.from_proto, **kwargs)
+    variables = import_into_graph(meta, import_scope, clear_devices, FROM_BYTES, **kwargs)
     if meta.HasField("saver_def"):
         return Saver.from_proto(meta.saver_def, import_scope)
     if variables and get_default_graph().get_collection(GraphKeys.GLOBAL_VARIABLES):
