@@ -391,7 +391,15 @@ void bind_graph(nb::module_& m) {
       .def(
           "ints",
           [](const GraphHandle& g, int id, int index) -> nb::object {
-            const PartialInts* ints = g.output(id, index).node->ints(index);
+            const Node& node = *g.output(id, index).node;
+            const PartialInts* ints = node.ints(index);
+            PartialInts whole;
+            const Tensor* value = ints ? nullptr : node.constant();
+            if (value && (value->dtype() == DType::int32 || value->dtype() == DType::int64) &&
+                value->size() <= kMaxPartialInts) {
+              whole = to_ints(*value);
+              ints = &whole;
+            }
             if (!ints) return nb::none();
             nb::list list;
             for (std::int64_t v : *ints)

@@ -76,6 +76,11 @@ from headrace.framework.py_func import numpy_function, py_func
 from headrace.framework.random_seed import get_seed, set_random_seed
 from headrace.framework.session import InteractiveSession, Session
 from headrace.framework.shapes import Dimension, TensorShape, broadcast_static_shape
+from headrace.framework.sparse_tensor import (
+    SparseTensor,
+    SparseTensorValue,
+    convert_to_tensor_or_sparse_tensor,
+)
 from headrace.gradients.custom import custom_gradient, grad_pass_through
 from headrace.gradients.engine import AggregationMethod, UnconnectedGradients, gradients
 from headrace.gradients.jacobian import batch_jacobian, hessians, jacobian
@@ -90,11 +95,13 @@ from headrace.ops.functional import *
 from headrace.ops.init import *
 from headrace.ops.math import *
 from headrace.ops.matmul import einsum, matmul, tensordot
+from headrace.ops.parse import *
 from headrace.ops.queue import *
 from headrace.ops.random import *
 from headrace.ops.reduce import *
 from headrace.ops.slicing import *
 from headrace.ops.space import *
+from headrace.ops.sparse import *
 from headrace.ops.state import *
 from headrace.ops.string import *
 from headrace.ops.table import *
@@ -103,7 +110,7 @@ from headrace.ops.while_loop import *
 from headrace.summary.timeline import profile
 
 from headrace import bitwise, dtypes, image, initializers, linalg, losses, math, metrics, nn, random, train  # isort: skip
-from headrace import lookup, python_io, summary  # isort: skip
+from headrace import io, lookup, python_io, sparse, summary  # isort: skip
 
 __version__ = "0.1.0"
 newaxis = None

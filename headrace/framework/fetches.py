@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from headrace.framework.graph import Graph, Operation, Tensor
 from headrace.framework.indexed_slices import IndexedSlices, IndexedSlicesValue
+from headrace.framework.sparse_tensor import SparseTensor, SparseTensorValue
 
 
 class _Conversion(NamedTuple):
@@ -64,6 +65,16 @@ register_session_run_conversion_functions(
         if part is not None
     ],
     lambda feed: [part for part in (feed.values, feed.indices, feed.dense_shape) if part is not None],
+)
+
+register_session_run_conversion_functions(
+    SparseTensor,
+    lambda fetch: (
+        [fetch.indices, fetch.values, fetch.dense_shape],
+        lambda values: SparseTensorValue(*values),
+    ),
+    lambda feed, value: list(zip((feed.indices, feed.values, feed.dense_shape), value)),
+    lambda feed: [feed.indices, feed.values, feed.dense_shape],
 )
 
 

@@ -1,0 +1,12 @@
+"""Files, records and parsers: public names."""
+
+import headrace.kernels.parse
+from headrace.framework.records import (
+    TFRecordCompressionType,
+    TFRecordOptions,
+    TFRecordWriter,
+    tf_record_iterator,
+)
+from headrace.ops.parse import *
+from headrace.ops.parse import parse_sequence_example
+from headrace.ops.queue import PaddingFIFOQueue, PriorityQueue, QueueBase, RandomShuffleQueue
