@@ -65,10 +65,10 @@ class _Backward(FuncGraph):
         control_inputs: Iterable[Operation] = (),
     ) -> Operation:
         forward = self.outer
-        if inputs and not control_inputs and all(tensor.graph is forward for tensor in inputs):
-            if _gives_integers(op_type, inputs, attrs or {}):
-                with forward.as_default(), forward.control_dependencies(None):
-                    return forward._add(op_type, inputs, attrs, forward.unique_name(op_type))
+        of_forward = bool(inputs) and all(tensor.graph is forward for tensor in inputs)
+        if of_forward and not control_inputs and _gives_integers(op_type, inputs, attrs or {}):
+            with forward.as_default(), forward.control_dependencies(None):
+                return forward._add(op_type, inputs, attrs, forward.unique_name(op_type))
         return super()._add(op_type, inputs, attrs, name, control_inputs)
 
 
