@@ -230,6 +230,8 @@ void bind_tensor(nb::module_& m) {
     names.append(nb::make_tuple(int(dtype), std::string(name_of(dtype)), size_of(dtype),
                                 type ? nb::borrow(reinterpret_cast<PyObject*>(type)) : nb::none()));
   }
+  m.def("buffers_made", &BufferRef::made,
+        "How many pieces of memory tensors were ever given: for tests of what a step allocates.");
   m.def(
       "dtypes", [names = nb::tuple(names)] { return names; },
       "All dtypes: (number, name, bytes of an element in the core, NumPy's dtype or None).");

@@ -33,6 +33,11 @@ class Tensor:
 
     def __repr__(self) -> str: ...
 
+def buffers_made() -> int:
+    """
+    How many pieces of memory tensors were ever given: for tests of what a step allocates.
+    """
+
 def dtypes() -> tuple:
     """
     All dtypes: (number, name, bytes of an element in the core, NumPy's dtype or None).

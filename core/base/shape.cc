@@ -19,8 +19,8 @@ std::int64_t checked_add(std::int64_t a, std::int64_t b) {
   return result;
 }
 
-Shape::Shape(std::vector<std::int64_t> dims) : dims_(std::move(dims)) {
-  for (std::int64_t size : dims_) require(size >= kUnknown, "a dimension cannot be ", size);
+Shape::Shape(std::span<const std::int64_t> dims) {
+  for (std::int64_t size : dims) push_back(size);
 }
 
 Shape Shape::unknown() {
@@ -32,56 +32,64 @@ Shape Shape::unknown() {
 Shape Shape::unknown_of_rank(int rank) { return Shape(std::vector<std::int64_t>(rank, kUnknown)); }
 
 bool Shape::is_full() const {
-  return has_rank_ && std::none_of(dims_.begin(), dims_.end(), [](auto size) { return size == kUnknown; });
+  const auto known = dims();
+  return has_rank_ && std::none_of(known.begin(), known.end(), [](auto size) { return size == kUnknown; });
 }
 
-int Shape::rank() const { return has_rank_ ? int(dims_.size()) : -1; }
+int Shape::rank() const { return has_rank_ ? int(dims().size()) : -1; }
 
 std::int64_t Shape::operator[](int i) const {
   if (!has_rank_) return kUnknown;
   if (i < 0) i += rank();
   if (i < 0 || i >= rank()) internal("dimension ", i, " of shape ", *this);
-  return dims_[i];
+  return dims()[std::size_t(i)];
 }
 
 void Shape::set_dim(int i, std::int64_t size) {
   if (i < 0) i += rank();
   if (i < 0 || i >= rank()) internal("dimension ", i, " of shape ", *this);
   require(size >= kUnknown, "a dimension cannot be ", size);
-  dims_[i] = size;
+  own_dims()[std::size_t(i)] = size;
 }
 
 void Shape::push_back(std::int64_t size) {
   require(size >= kUnknown, "a dimension cannot be ", size);
-  dims_.push_back(size);
+  if (many_.empty() && count_ < kFew) {
+    few_[std::size_t(count_++)] = size;
+    return;
+  }
+  if (many_.empty()) many_.assign(few_.begin(), few_.end());
+  many_.push_back(size);
+  count_ = 0;
 }
 
 std::int64_t Shape::size() const {
   if (!is_full()) return kUnknown;
   // An empty tensor has size 0 even if its other dimensions would overflow.
-  if (std::find(dims_.begin(), dims_.end(), 0) != dims_.end()) return 0;
+  const auto known = dims();
+  if (std::find(known.begin(), known.end(), 0) != known.end()) return 0;
   std::int64_t size = 1;
-  for (std::int64_t dim : dims_) size = checked_mul(size, dim);
+  for (std::int64_t dim : known) size = checked_mul(size, dim);
   return size;
+}
+
+bool Shape::operator==(const Shape& other) const {
+  return has_rank_ == other.has_rank_ && std::ranges::equal(dims(), other.dims());
 }
 
 bool Shape::compatible_with(const Shape& other) const {
   if (!has_rank_ || !other.has_rank_) return true;
-  if (dims_.size() != other.dims_.size()) return false;
-  for (std::size_t i = 0; i < dims_.size(); ++i) {
-    if (dims_[i] != other.dims_[i] && dims_[i] != kUnknown && other.dims_[i] != kUnknown) return false;
-  }
-  return true;
+  return std::ranges::equal(dims(), other.dims(), [](std::int64_t a, std::int64_t b) {
+    return a == b || a == kUnknown || b == kUnknown;
+  });
 }
 
 Shape Shape::merge(const Shape& other) const {
   require(compatible_with(other), "shapes ", *this, " and ", other, " are not compatible");
   if (!has_rank_) return other;
   Shape merged = *this;
-  if (other.has_rank_) {
-    for (std::size_t i = 0; i < dims_.size(); ++i) {
-      if (dims_[i] == kUnknown) merged.dims_[i] = other.dims_[i];
-    }
+  for (std::size_t i = 0; i < other.dims().size(); ++i) {
+    if (dims()[i] == kUnknown) merged.own_dims()[i] = other.dims()[i];
   }
   return merged;
 }
@@ -89,8 +97,8 @@ Shape Shape::merge(const Shape& other) const {
 Shape Shape::relax(const Shape& other) const {
   if (rank() != other.rank() || !has_rank_) return unknown();
   Shape relaxed = *this;
-  for (std::size_t i = 0; i < dims_.size(); ++i) {
-    if (dims_[i] != other.dims_[i]) relaxed.dims_[i] = kUnknown;
+  for (std::size_t i = 0; i < dims().size(); ++i) {
+    if (dims()[i] != other.dims()[i]) relaxed.own_dims()[i] = kUnknown;
   }
   return relaxed;
 }
@@ -98,7 +106,7 @@ Shape Shape::relax(const Shape& other) const {
 Shape Shape::concat(const Shape& tail) const {
   if (!has_rank_ || !tail.has_rank_) return unknown();
   Shape joined = *this;
-  joined.dims_.insert(joined.dims_.end(), tail.dims_.begin(), tail.dims_.end());
+  for (std::int64_t size : tail.dims()) joined.push_back(size);
   return joined;
 }
 
@@ -108,7 +116,7 @@ Shape Shape::slice(int begin, int end) const {
   if (end < 0) end += rank();
   begin = std::clamp(begin, 0, rank());
   end = std::clamp(end, begin, rank());
-  return Shape(std::vector<std::int64_t>(dims_.begin() + begin, dims_.begin() + end));
+  return Shape(dims().subspan(std::size_t(begin), std::size_t(end - begin)));
 }
 
 Shape Shape::slice(int begin) const { return has_rank_ ? slice(begin, rank()) : unknown(); }
@@ -116,11 +124,11 @@ Shape Shape::slice(int begin) const { return has_rank_ ? slice(begin, rank()) : 
 std::string Shape::str() const {
   if (!has_rank_) return "?";
   std::string text = "(";
-  for (std::size_t i = 0; i < dims_.size(); ++i) {
-    if (i) text += ", ";
-    text += dims_[i] == kUnknown ? "?" : std::to_string(dims_[i]);
+  for (std::int64_t size : dims()) {
+    if (text.size() > 1) text += ", ";
+    text += size == kUnknown ? "?" : std::to_string(size);
   }
-  if (dims_.size() == 1) text += ",";
+  if (rank() == 1) text += ",";
   return text + ")";
 }
 
@@ -145,7 +153,7 @@ Shape broadcast(const Shape& a, const Shape& b) {
               " in the other; they must be equal or one of them 1");
     }
   }
-  return Shape(std::move(dims));
+  return Shape(dims);
 }
 
 int normalize_axis(std::int64_t axis, int rank) {

@@ -1,6 +1,7 @@
 // Shapes, full or partly known, with arithmetic that cannot overflow unnoticed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
@@ -22,10 +23,9 @@ std::int64_t checked_add(std::int64_t a, std::int64_t b);
 class Shape {
  public:
   Shape() = default;  // a scalar
-  Shape(std::initializer_list<std::int64_t> dims) : Shape(std::vector<std::int64_t>(dims)) {}
-  explicit Shape(std::vector<std::int64_t> dims);
-  explicit Shape(std::span<const std::int64_t> dims)
-      : Shape(std::vector<std::int64_t>(dims.begin(), dims.end())) {}
+  Shape(std::initializer_list<std::int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
+  explicit Shape(const std::vector<std::int64_t>& dims) : Shape(std::span(dims)) {}
+  explicit Shape(std::span<const std::int64_t> dims);
   static Shape unknown();
   static Shape unknown_of_rank(int rank);
 
@@ -35,7 +35,9 @@ class Shape {
   // Dimension i, counted from the end if negative. kUnknown where the rank is unknown.
   std::int64_t operator[](int i) const;
   std::int64_t dim(int i) const { return (*this)[i]; }
-  std::span<const std::int64_t> dims() const { return dims_; }
+  std::span<const std::int64_t> dims() const {
+    return many_.empty() ? std::span(few_.data(), std::size_t(count_)) : std::span(many_);
+  }
   void set_dim(int i, std::int64_t size);
   void push_back(std::int64_t size);
 
@@ -53,12 +55,20 @@ class Shape {
   Shape slice(int begin, int end) const;
   Shape slice(int begin) const;
 
-  bool operator==(const Shape&) const = default;  // unknown equals unknown
+  bool operator==(const Shape& other) const;      // unknown equals unknown
   std::string str() const;                        // "(2, ?, 3)", "?" for unknown rank
 
  private:
   bool has_rank_ = true;
-  std::vector<std::int64_t> dims_;
+  std::span<std::int64_t> own_dims() {
+    return many_.empty() ? std::span(few_.data(), std::size_t(count_)) : std::span(many_);
+  }
+  // Shapes come and go with every tensor, so the usual ones need no memory of their own: up to kFew dimensions
+  // are in `few_`, more are in `many_` with a count of 0.
+  static constexpr int kFew = 6;
+  int count_ = 0;
+  std::array<std::int64_t, kFew> few_{};
+  std::vector<std::int64_t> many_;
 };
 
 std::ostream& operator<<(std::ostream& out, const Shape& shape);

@@ -8,6 +8,8 @@
 namespace headrace {
 namespace {
 
+std::atomic<std::int64_t> buffers_made{0};
+
 // Runs f<T> for the C++ type of a dtype whose elements are objects.
 template <class F>
 void visit_objects(DType dtype, F&& f) {
@@ -32,6 +34,13 @@ BufferRef allocate_objects(DType dtype, std::int64_t count) {
 
 }  // namespace
 
+Buffer::Buffer(void* data, std::size_t bytes, std::function<void()> release, bool borrowed)
+    : data_(data), bytes_(bytes), release_(std::move(release)), borrowed_(borrowed) {
+  buffers_made.fetch_add(1, std::memory_order_relaxed);
+}
+
+std::int64_t BufferRef::made() { return buffers_made.load(std::memory_order_relaxed); }
+
 BufferRef BufferRef::allocate(std::size_t bytes) {
   constexpr std::size_t kLimit = std::size_t(1) << 62;
   // Whole vectors, so that a kernel may read (not use) past the last element.
@@ -55,15 +64,18 @@ Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape
   require(size_ != kUnknown, "a tensor cannot have the partly known shape ", shape_);
   const std::size_t bytes = std::size_t(checked_mul(size_, std::int64_t(size_of(dtype))));
   buffer_ = is_plain(dtype) ? BufferRef::allocate(bytes) : allocate_objects(dtype, size_);
+  data_ = buffer_->data();
 }
 
-Tensor::Tensor(DType dtype, Shape shape, BufferRef buffer)
+Tensor::Tensor(DType dtype, Shape shape, BufferRef buffer, std::size_t offset)
     : dtype_(dtype), shape_(std::move(shape)), buffer_(std::move(buffer)) {
   size_ = shape_.size();
   require(size_ != kUnknown, "a tensor cannot have the partly known shape ", shape_);
   const std::int64_t needed = checked_mul(size_, std::int64_t(size_of(dtype)));
-  require(buffer_ && std::size_t(needed) <= buffer_->bytes(), "a ", name_of(dtype), " tensor of shape ",
-          shape_, " needs ", needed, " bytes, the buffer has ", buffer_ ? buffer_->bytes() : 0);
+  const std::size_t there = buffer_ && offset <= buffer_->bytes() ? buffer_->bytes() - offset : 0;
+  require(buffer_ && std::size_t(needed) <= there, "a ", name_of(dtype), " tensor of shape ", shape_,
+          " needs ", needed, " bytes, the buffer has ", there);
+  data_ = static_cast<char*>(buffer_->data()) + offset;
 }
 
 Tensor Tensor::scalar(ResourceRef resource) {

@@ -46,8 +46,7 @@ class Buffer {
 
  private:
   friend class BufferRef;
-  Buffer(void* data, std::size_t bytes, std::function<void()> release, bool borrowed = false)
-      : data_(data), bytes_(bytes), release_(std::move(release)), borrowed_(borrowed) {}
+  Buffer(void* data, std::size_t bytes, std::function<void()> release, bool borrowed = false);
   ~Buffer() {
     if (release_) release_();
   }
@@ -82,6 +81,8 @@ class BufferRef {
   }
   explicit operator bool() const { return buffer_ != nullptr; }
   Buffer* operator->() const { return buffer_; }
+  // How many buffers were ever made, for tests of what a loop allocates.
+  static std::int64_t made();
   bool unique() const {
     return buffer_ && !buffer_->borrowed() && buffer_->references_.load(std::memory_order_acquire) == 1;
   }
@@ -96,8 +97,8 @@ class Tensor {
   Tensor() = default;  // no tensor: `if (tensor)` is false
   // Plain elements are uninitialised, others default-constructed.
   Tensor(DType dtype, Shape shape);
-  // A view of `buffer`, which must hold shape.size() elements.
-  Tensor(DType dtype, Shape shape, BufferRef buffer);
+  // A view of `buffer`, which must hold shape.size() elements from byte `offset` on.
+  Tensor(DType dtype, Shape shape, BufferRef buffer, std::size_t offset = 0);
   template <class T>
   static Tensor scalar(T value) {
     Tensor tensor(dtype_v<T>, Shape());
@@ -126,7 +127,7 @@ class Tensor {
   // Nobody else holds this memory, so it may be written in place.
   bool unique() const { return buffer_.unique(); }
 
-  void* raw() const { return buffer_ ? buffer_->data() : nullptr; }
+  void* raw() const { return buffer_ ? data_ : nullptr; }
   template <class T>
   T* data() const {
     return static_cast<T*>(raw());
@@ -145,6 +146,7 @@ class Tensor {
   Shape shape_;
   std::int64_t size_ = 0;
   BufferRef buffer_;
+  void* data_ = nullptr;  // in the buffer
 };
 
 // Same dtype, shape and elements (floats bitwise, resources and variants by identity).

@@ -348,7 +348,7 @@ std::int64_t now_ns() {
 
 // A tensor's memory may become a result's if nobody else holds it and it has the right size.
 bool reusable(const Tensor& tensor, const ValueType& type) {
-  return tensor && tensor.unique() && tensor.dtype() == type.dtype && tensor.shape() == type.shape;
+  return tensor.unique() && tensor.dtype() == type.dtype && tensor.shape() == type.shape;
 }
 
 }  // namespace
@@ -597,6 +597,38 @@ Tensor CpuExecutable::allocate_result(int value) const {
   }
 }
 
+void CpuExecutable::place_results(Frame& frame, std::span<Tensor> results) const {
+  const auto is_made_here = [&](std::size_t i) {
+    const Value& value = values_[result_values_[i].first];
+    return value.home == Home::result && value.index == int(i);
+  };
+  const auto place = [&](std::size_t i, Tensor memory) {
+    Slot& slot = frame.slots[result_values_[i].first];
+    slot.held = std::move(memory);
+    slot.data = slot.held.raw();
+  };
+  // What a loop hands in for results that come from elsewhere may be the memory of others (the body has
+  // passed a value on, or returned it twice), so those that do not get their own back look there.
+  std::vector<std::size_t> left;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (!is_made_here(i)) continue;
+    if (reusable(results[i], values_[result_values_[i].first].type)) {
+      place(i, std::move(results[i]));
+    } else {
+      left.push_back(i);
+    }
+  }
+  for (std::size_t i : left) {
+    const ValueType& type = values_[result_values_[i].first].type;
+    for (std::size_t j = 0; j < results.size() && results[i]; ++j) {
+      if (j != i && results[j].raw() == results[i].raw()) results[j] = Tensor();
+    }
+    const auto spare = std::find_if(results.begin(), results.end(),
+                                    [&](const Tensor& tensor) { return reusable(tensor, type); });
+    place(i, spare == results.end() ? allocate_result(result_values_[i].first) : std::move(*spare));
+  }
+}
+
 void CpuExecutable::run(Step& step, std::span<Tensor> arguments, std::span<Tensor> results) {
   auto owned = take_frame();
   Frame& frame = *owned;
@@ -612,14 +644,7 @@ void CpuExecutable::run(Step& step, std::span<Tensor> arguments, std::span<Tenso
     slot.data = arguments[i].raw();
     slot.held = std::move(arguments[i]);
   }
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    const auto& [value, type] = result_values_[i];
-    if (values_[value].home != Home::result || values_[value].index != int(i)) continue;
-    const ValueType& whole = values_[value].type;
-    Slot& slot = frame.slots[value];
-    slot.held = reusable(results[i], whole) ? std::move(results[i]) : allocate_result(value);
-    slot.data = slot.held.raw();
-  }
+  place_results(frame, results);
 
   if (in_order_) {
     run_in_order(frame, step);

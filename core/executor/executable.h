@@ -64,6 +64,8 @@ class CpuExecutable : public Executable {
   void give_back(std::unique_ptr<Frame> frame);
   void execute(int position, Frame& frame, Step& step, int lane) const;
   void run_in_order(Frame& frame, Step& step) const;
+  // Gives results memory: what the caller hands in where that will do.
+  void place_results(Frame& frame, std::span<Tensor> results) const;
   Tensor allocate_result(int value) const;
   void check_promises(const Instruction& instruction, const Frame& frame) const;
   // Rethrows the exception being handled as an Error that names the node.

@@ -1,81 +1,49 @@
-// Kernels of lists of tensors. A list is an immutable value that shares its elements with the lists made from
-// it; an operation that is its last holder changes it in place, so that a loop which adds or sets an element
-// in each iteration takes constant time for it.
+// Kernels of lists of tensors. An operation that is the last holder of a list changes it in place, so that a
+// loop which adds or sets an element in each iteration takes constant time for it.
 #include <algorithm>
 #include <cstring>
 #include <numeric>
 
-#include "core/graph/handle.h"
+#include "core/kernels/tensor_list.h"
 #include "core/registry/kernel.h"
 
 namespace headrace {
 namespace {
 
-class TensorList final : public Holder {
- public:
-  TensorList(DType dtype, Shape element_shape) : dtype(dtype), element_shape(std::move(element_shape)) {}
-  std::string describe() const override {
-    return str("a list of ", items_.size(), " tensors of ", name_of(dtype), " ", element_shape);
-  }
-  HandleType holds() const override { return {dtype, known_shape()}; }
-
-  // An empty Tensor stands where there is no value yet.
-  const std::vector<Tensor>& items() const { return items_; }
-  std::int64_t size() const { return std::int64_t(items_.size()); }
-  void put(std::size_t i, Tensor item) {
-    note(item);
-    items_[i] = std::move(item);
-  }
-  void add(Tensor item) {
-    note(item);
-    items_.push_back(std::move(item));
-  }
-  Tensor take_last() {
-    Tensor last = std::move(items_.back());
-    items_.pop_back();
-    return last;
-  }
-  void resize(std::int64_t size) { items_.resize(std::size_t(size)); }
-
-  // What is known of every element's shape: it was told, or all that ever had a value agree.
-  const Shape& known_shape() const { return element_shape.is_full() || !common_ ? element_shape : *common_; }
-
-  const DType dtype;
-  const Shape element_shape;  // perhaps partial
-
- private:
-  void note(const Tensor& item) {
-    if (!item || element_shape.is_full()) return;
-    if (!common_) {
-      common_ = item.shape();
-    } else if (*common_ != item.shape()) {
-      common_ = common_->relax(item.shape());
-    }
-  }
-  std::vector<Tensor> items_;
-  std::optional<Shape> common_;
-};
-
-const TensorList& list_in(const Tensor& variant) {
-  const VariantRef* ref = variant.data<VariantRef>();
-  const auto* list = dynamic_cast<const TensorList*>(ref->get());
-  if (!list) invalid("the input is ", *ref ? (*ref)->describe() : "no value", ", not a list of tensors");
+const TensorList& list_in(const VariantRef& ref) {
+  const auto* list = dynamic_cast<const TensorList*>(ref.get());
+  if (!list) invalid("the input is ", ref ? ref->describe() : "no value", ", not a list of tensors");
   return *list;
 }
 
-const TensorList& list_in(const RunContext& r, int i) { return list_in(r.lent_tensor(i)); }
+const TensorList& list_in(const Tensor& variant) { return list_in(*variant.data<VariantRef>()); }
+
+const TensorList& list_in(const RunContext& r, int i) { return list_in(*r.input<VariantRef>(i)); }
 
 Tensor wrap(std::shared_ptr<TensorList> list) { return Tensor::scalar(VariantRef(std::move(list))); }
 
+// A list of one's own, to be changed and handed on.
+struct OwnList {
+  Tensor tensor;
+  TensorList& list;
+};
+
+OwnList own(std::shared_ptr<TensorList> list) {
+  TensorList& inside = *list;
+  return {wrap(std::move(list)), inside};
+}
+
 // Input i as a list of one's own: the very one if nobody else holds it, else a copy, which shares the
 // elements.
-std::shared_ptr<TensorList> take_list(RunContext& r, int i) {
+OwnList take_list(RunContext& r, int i) {
   Tensor taken = r.take_tensor(i);
   const TensorList& list = list_in(taken);
-  VariantRef& ref = *taken.data<VariantRef>();
-  if (taken.unique() && ref.use_count() == 1)
-    return std::const_pointer_cast<TensorList>(std::static_pointer_cast<const TensorList>(std::move(ref)));
-  return std::make_shared<TensorList>(list);
+  if (taken.unique() && taken.data<VariantRef>()->use_count() == 1) {
+    // What others did while they held it is visible from here on.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return {std::move(taken), const_cast<TensorList&>(list)};
+  }
+  return own(std::make_shared<TensorList>(list));
 }
 
 void check_item(const TensorList& list, const Shape& shape) {
@@ -94,39 +62,74 @@ Tensor zeros(DType dtype, const Shape& shape) {
   return tensor;
 }
 
-Tensor zeros_like(const Tensor& item) {
-  if (item.dtype() != DType::variant) return zeros(item.dtype(), item.shape());
-  const TensorList& like = list_in(item);
+Tensor zeros_like(const Tensor& item);
+
+std::shared_ptr<TensorList> zeros_like(const TensorList& like) {
   auto list = std::make_shared<TensorList>(like.dtype, like.element_shape);
-  for (const Tensor& inner : like.items()) list->add(inner ? zeros_like(inner) : Tensor());
-  return wrap(std::move(list));
+  list->resize(like.size());
+  for (std::size_t i = 0; i < std::size_t(like.size()); ++i) {
+    if (!like.has(i)) continue;
+    const Tensor item = like.item(i);
+    if (void* row = list->place(i, item.shape())) {
+      std::memset(row, 0, item.bytes());
+    } else {
+      list->put(i, zeros_like(item));
+    }
+  }
+  return list;
 }
 
-Tensor sum(const Tensor& a, const Tensor& b);
+Tensor zeros_like(const Tensor& item) {
+  return item.dtype() == DType::variant ? wrap(zeros_like(list_in(item))) : zeros(item.dtype(), item.shape());
+}
+
+void add_to(TensorList& total, const TensorList& more);
+
+// Adds `item` to element i, which has a value.
+void add_to_item(TensorList& total, std::size_t i, const Tensor& item) {
+  if (item.dtype() == DType::variant) {
+    auto sum = std::make_shared<TensorList>(list_in(total.item(i)));
+    add_to(*sum, list_in(item));
+    total.put(i, wrap(std::move(sum)));
+    return;
+  }
+  require(total.item_shape(i) == item.shape(), "elements of shapes ", total.item_shape(i), " and ",
+          item.shape(), " cannot be added");
+  Tensor loose;
+  void* into = total.place(i, item.shape());
+  if (!into) {
+    loose = total.item(i).copy();
+    into = loose.raw();
+  }
+  const bool added = visit(NumericTypes{}, item.dtype(), [&]<class T>(std::type_identity<T>) {
+    T* sum = static_cast<T*>(into);
+    std::transform(sum, sum + item.size(), item.data<T>(), sum, [](T x, T y) { return T(x + y); });
+  });
+  require(added, "lists of ", name_of(item.dtype()), " cannot be added");
+  if (loose) total.put(i, std::move(loose));
+}
 
 // Adds the elements of `more` to those of `total`.
 void add_to(TensorList& total, const TensorList& more) {
   if (total.size() < more.size()) total.resize(more.size());
-  for (std::size_t i = 0; i < more.items().size(); ++i) {
-    const Tensor &item = more.items()[i], &before = total.items()[i];
-    if (item) total.put(i, before ? sum(before, item) : item);
+  for (std::size_t i = 0; i < std::size_t(more.size()); ++i) {
+    if (!more.has(i)) continue;
+    if (total.has(i)) {
+      add_to_item(total, i, more.item(i));
+    } else {
+      total.put(i, more.item(i));
+    }
   }
 }
 
-Tensor sum(const Tensor& a, const Tensor& b) {
-  if (a.dtype() == DType::variant) {
-    auto total = std::make_shared<TensorList>(list_in(a));
-    add_to(*total, list_in(b));
-    return wrap(std::move(total));
+// Sets element i to an input of that shape.
+void set_item(RunContext& r, TensorList& list, std::size_t i, int input, const Shape& shape) {
+  if (void* row = list.place(i, shape)) {
+    const std::size_t bytes = std::size_t(shape.size()) * size_of(list.dtype);
+    if (bytes != 0) std::memcpy(row, r.input<void>(input), bytes);
+  } else {
+    list.put(i, r.input_tensor(input));
   }
-  require(a.shape() == b.shape(), "elements of shapes ", a.shape(), " and ", b.shape(), " cannot be added");
-  Tensor total(a.dtype(), a.shape());
-  const bool added = visit(NumericTypes{}, a.dtype(), [&]<class T>(std::type_identity<T>) {
-    std::transform(a.data<T>(), a.data<T>() + a.size(), b.data<T>(), total.data<T>(),
-                   [](T x, T y) { return T(x + y); });
-  });
-  require(added, "lists of ", name_of(a.dtype()), " cannot be added");
-  return total;
 }
 
 Tensor item_or_zeros(const TensorList& list, const Tensor& item, const Shape& told) {
@@ -179,7 +182,7 @@ Tensor pack_at(const TensorList& list, std::span<const std::int32_t> indices, co
   std::vector<Tensor> items;
   Shape shape = list.known_shape().merge(told);
   for (std::int32_t index : indices)
-    items.push_back(item_or_zeros(list, list.items()[index_in(list, index)], shape));
+    items.push_back(item_or_zeros(list, list.item(index_in(list, index)), shape));
   if (!items.empty()) shape = items[0].shape();
   require(shape.is_full(), "an empty list cannot be packed: the shape of its elements is only known to be ",
           shape);
@@ -191,7 +194,8 @@ Tensor pack_at(const TensorList& list, std::span<const std::int32_t> indices, co
 std::unique_ptr<Kernel> prepare_empty(PrepareContext& c) {
   c.own_output(0);
   return kernel([dtype = c.attr<DType>("element_dtype"), shape = shape_reader(c, 0)](RunContext& r) {
-    r.set_output(0, wrap(std::make_shared<TensorList>(dtype, shape(r))));
+    const std::int64_t most = *r.input<std::int32_t>(1);
+    r.set_output(0, wrap(std::make_shared<TensorList>(dtype, shape(r), std::max<std::int64_t>(most, 0))));
   });
 }
 
@@ -209,11 +213,8 @@ std::unique_ptr<Kernel> prepare_reserve(PrepareContext& c) {
 std::unique_ptr<Kernel> prepare_from_tensor(PrepareContext& c) {
   require(c.input_shape(0).rank() > 0, "a scalar has no rows to make a list of");
   c.own_output(0);
-  return kernel([dtype = c.input_dtype(0), count = c.input_shape(0)[0], row = c.input_shape(0).slice(1),
-                 shape = shape_reader(c, 1)](RunContext& r) {
-    auto list = std::make_shared<TensorList>(dtype, shape(r).merge(row));
-    for (std::int64_t i = 0; i < count; ++i) list->add(row_of(dtype, row, r.input<void>(0), i));
-    r.set_output(0, wrap(std::move(list)));
+  return kernel([shape = shape_reader(c, 1)](RunContext& r) {
+    r.set_output(0, wrap(std::make_shared<TensorList>(r.input_tensor(0), shape(r))));
   });
 }
 
@@ -221,11 +222,21 @@ std::unique_ptr<Kernel> prepare_from_tensor(PrepareContext& c) {
 void set_rows(RunContext& r, TensorList& list, int tensor, int indices, std::int64_t count,
               const Shape& row) {
   const auto* at = r.input<std::int32_t>(indices);
-  std::vector<bool> is_set(list.items().size());
+  std::vector<bool> is_set(std::size_t(list.size()));
+  const std::size_t bytes = std::size_t(row.size()) * size_of(list.dtype);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::size_t index = index_in(list, at[i]);
-    Tensor item = row_of(list.dtype, row, r.input<void>(tensor), i);
-    list.put(index, is_set[index] ? sum(list.items()[index], item) : std::move(item));
+    void* to = is_set[index] ? nullptr : list.place(index, row);
+    if (to) {
+      if (bytes != 0) std::memcpy(to, r.input<char>(tensor) + std::size_t(i) * bytes, bytes);
+    } else {
+      Tensor item = row_of(list.dtype, row, r.input<void>(tensor), i);
+      if (is_set[index]) {
+        add_to_item(list, index, item);
+      } else {
+        list.put(index, std::move(item));
+      }
+    }
     is_set[index] = true;
   }
 }
@@ -249,10 +260,10 @@ std::unique_ptr<Kernel> prepare_scatter_into(PrepareContext& c) {
   require(c.input_shape(1).rank() > 0, "a scalar has no rows to put into a list");
   c.own_output(0);
   return kernel([count = c.input_shape(2).size(), row = c.input_shape(1).slice(1)](RunContext& r) {
-    auto list = take_list(r, 0);
-    check_item(*list, row);
-    set_rows(r, *list, 1, 2, count, row);
-    r.set_output(0, wrap(std::move(list)));
+    OwnList own = take_list(r, 0);
+    check_item(own.list, row);
+    set_rows(r, own.list, 1, 2, count, row);
+    r.set_output(0, std::move(own.tensor));
   });
 }
 
@@ -266,13 +277,14 @@ std::unique_ptr<Kernel> prepare_split(PrepareContext& c) {
     const std::int64_t total = std::accumulate(lengths, lengths + count, std::int64_t(0));
     require(total == whole[0], "the lengths add up to ", total, ", the tensor has ", whole[0], " rows");
     const char* from = r.input<char>(0);
+    list->resize(count);
     for (std::int64_t i = 0; i < count; ++i) {
       require(lengths[i] >= 0, "length ", i, " is ", lengths[i]);
       Tensor piece(dtype, Shape{lengths[i]}.concat(whole.slice(1)));
       check_item(*list, piece.shape());
       copy_elements(dtype, from, piece.raw(), piece.size());
       from += piece.bytes();
-      list->add(std::move(piece));
+      list->put(std::size_t(i), std::move(piece));
     }
     r.set_output(0, wrap(std::move(list)));
   });
@@ -283,10 +295,11 @@ std::unique_ptr<Kernel> prepare_split(PrepareContext& c) {
 std::unique_ptr<Kernel> prepare_push_back(PrepareContext& c) {
   c.own_output(0);
   return kernel([shape = c.input_shape(1)](RunContext& r) {
-    auto list = take_list(r, 0);
-    check_item(*list, shape);
-    list->add(r.input_tensor(1));
-    r.set_output(0, wrap(std::move(list)));
+    OwnList own = take_list(r, 0);
+    check_item(own.list, shape);
+    own.list.resize(own.list.size() + 1);
+    set_item(r, own.list, std::size_t(own.list.size() - 1), 1, shape);
+    r.set_output(0, std::move(own.tensor));
   });
 }
 
@@ -294,10 +307,10 @@ std::unique_ptr<Kernel> prepare_pop_back(PrepareContext& c) {
   c.own_output(0);
   c.own_output(1);
   return kernel([shape = shape_reader(c, 1)](RunContext& r) {
-    auto list = take_list(r, 0);
-    require(list->size() > 0, "an empty list has no last element to take off");
-    r.set_output(1, item_or_zeros(*list, list->take_last(), shape(r)));
-    r.set_output(0, wrap(std::move(list)));
+    OwnList own = take_list(r, 0);
+    require(own.list.size() > 0, "an empty list has no last element to take off");
+    r.set_output(1, item_or_zeros(own.list, own.list.take_last(), shape(r)));
+    r.set_output(0, std::move(own.tensor));
   });
 }
 
@@ -305,12 +318,12 @@ std::unique_ptr<Kernel> prepare_set_item(PrepareContext& c) {
   c.own_output(0);
   return kernel(
       [shape = c.input_shape(2), grows = c.attr<bool>("resize_if_index_out_of_bounds")](RunContext& r) {
-        auto list = take_list(r, 0);
-        check_item(*list, shape);
+        OwnList own = take_list(r, 0);
+        check_item(own.list, shape);
         const std::int32_t index = *r.input<std::int32_t>(1);
-        if (grows && index >= list->size()) list->resize(index + std::int64_t(1));
-        list->put(index_in(*list, index), r.input_tensor(2));
-        r.set_output(0, wrap(std::move(list)));
+        if (grows && index >= own.list.size()) own.list.resize(index + std::int64_t(1));
+        set_item(r, own.list, index_in(own.list, index), 2, shape);
+        r.set_output(0, std::move(own.tensor));
       });
 }
 
@@ -319,9 +332,9 @@ std::unique_ptr<Kernel> prepare_resize(PrepareContext& c) {
   return kernel([](RunContext& r) {
     const std::int32_t size = *r.input<std::int32_t>(1);
     require(size >= 0, "a list cannot have ", size, " elements");
-    auto list = take_list(r, 0);
-    list->resize(size);
-    r.set_output(0, wrap(std::move(list)));
+    OwnList own = take_list(r, 0);
+    own.list.resize(size);
+    r.set_output(0, std::move(own.tensor));
   });
 }
 
@@ -331,8 +344,8 @@ std::unique_ptr<Kernel> prepare_get_item(PrepareContext& c) {
   c.own_output(0);
   return kernel([shape = shape_reader(c, 2)](RunContext& r) {
     const TensorList& list = list_in(r, 0);
-    const Tensor& item = list.items()[index_in(list, *r.input<std::int32_t>(1))];
-    r.set_output(0, item_or_zeros(list, item, shape(r)));
+    const Tensor item = list.item(index_in(list, *r.input<std::int32_t>(1)));
+    r.set_output(0, item ? item : item_or_zeros(list, item, shape(r)));
   });
 }
 
@@ -346,9 +359,13 @@ std::unique_ptr<Kernel> prepare_stack(PrepareContext& c) {
     const TensorList& list = list_in(r, 0);
     require(expected < 0 || expected == list.size(), "the list has ", list.size(), " elements, expected ",
             expected);
-    std::vector<std::int32_t> all(list.items().size());
-    std::iota(all.begin(), all.end(), 0);
-    r.set_output(0, pack_at(list, all, shape(r)));
+    Tensor stacked = list.stacked();
+    if (!stacked) {
+      std::vector<std::int32_t> all(std::size_t(list.size()));
+      std::iota(all.begin(), all.end(), 0);
+      stacked = pack_at(list, all, shape(r));
+    }
+    r.set_output(0, std::move(stacked));
   });
 }
 
@@ -368,8 +385,9 @@ std::unique_ptr<Kernel> prepare_concat(PrepareContext& c) {
     Tensor lengths(DType::int64, Shape{list.size()});
     std::int64_t total = 0;
     Shape tail = told.has_rank() ? told.slice(1) : Shape::unknown();
-    for (std::size_t i = 0; i < list.items().size(); ++i) {
-      const Tensor& item = list.items()[i];
+    std::vector<Tensor> items;
+    for (std::size_t i = 0; i < std::size_t(list.size()); ++i) {
+      const Tensor& item = items.emplace_back(list.item(i));
       require(bool(item) && item.shape().rank() > 0, "element ", i, " has no first dimension to join along");
       lengths.data<std::int64_t>()[i] = item.shape()[0];
       total = checked_add(total, item.shape()[0]);
@@ -377,13 +395,18 @@ std::unique_ptr<Kernel> prepare_concat(PrepareContext& c) {
     }
     require(tail.is_full(), "an empty list cannot be joined: the shape of its elements is only known to be ",
             told);
-    Tensor joined(list.dtype, Shape{total}.concat(tail));
-    char* to = static_cast<char*>(joined.raw());
-    for (const Tensor& item : list.items()) {
-      copy_elements(list.dtype, item.raw(), to, item.size());
-      to += item.bytes();
+    const Shape whole = Shape{total}.concat(tail);
+    if (const Tensor stacked = list.stacked()) {
+      r.set_output(0, stacked.reshaped(whole));
+    } else {
+      Tensor joined(list.dtype, whole);
+      char* to = static_cast<char*>(joined.raw());
+      for (const Tensor& item : items) {
+        copy_elements(list.dtype, item.raw(), to, item.size());
+        to += item.bytes();
+      }
+      r.set_output(0, std::move(joined));
     }
-    r.set_output(0, std::move(joined));
     r.set_output(1, std::move(lengths));
   });
 }
@@ -406,8 +429,7 @@ std::unique_ptr<Kernel> prepare_zeros_like(PrepareContext& c) {
   if (c.input_dtype(0) != DType::variant) return nullptr;
   c.own_output(0);
   return kernel([](RunContext& r) {
-    const Tensor zeroed = zeros_like(r.lent_tensor(0));
-    r.set_output(0, zeroed);
+    r.set_output(0, wrap(zeros_like(list_in(r, 0))));
   });
 }
 
@@ -415,9 +437,9 @@ std::unique_ptr<Kernel> prepare_add_n(PrepareContext& c) {
   if (c.input_dtype(0) != DType::variant) return nullptr;
   c.own_output(0);
   return kernel([count = c.num_inputs()](RunContext& r) {
-    auto sum = take_list(r, 0);
-    for (int i = 1; i < count; ++i) add_to(*sum, list_in(r, i));
-    r.set_output(0, wrap(std::move(sum)));
+    OwnList sum = take_list(r, 0);
+    for (int i = 1; i < count; ++i) add_to(sum.list, list_in(r, i));
+    r.set_output(0, std::move(sum.tensor));
   });
 }
 

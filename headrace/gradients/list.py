@@ -59,6 +59,18 @@ def _get_item(op: Operation, grad: Tensor) -> list[Any]:
     return [raw.TensorListSetItem(empty, op.inputs[1], grad, element_dtype=_dtype(op)), None, None]
 
 
+def accumulated(total: Tensor, grad: Tensor) -> Tensor:
+    """The sum of two gradients, of which one has been summed up so far and may be changed in place."""
+    made = grad.op
+    if made.type == "TensorListSetItem" and made.inputs[0].op.type == "TensorListReserve":
+        # A list with a gradient of one element only, as above: the others need not be looked at.
+        _, index, item = made.inputs
+        dtype = _dtype(made)
+        before = raw.TensorListGetItem(total, index, _shape_of(item), element_dtype=dtype)
+        return raw.TensorListSetItem(total, index, raw.AddN([before, item]), element_dtype=dtype)
+    return raw.AddN([total, grad])
+
+
 @RegisterGradient("TensorListSetItem")
 def _set_item(op: Operation, grad: Any) -> list[Any]:
     if grad is None:
