@@ -55,16 +55,16 @@ class Shape {
   Shape slice(int begin, int end) const;
   Shape slice(int begin) const;
 
-  bool operator==(const Shape& other) const;      // unknown equals unknown
-  std::string str() const;                        // "(2, ?, 3)", "?" for unknown rank
+  bool operator==(const Shape& other) const;  // unknown equals unknown
+  std::string str() const;                    // "(2, ?, 3)", "?" for unknown rank
 
  private:
   bool has_rank_ = true;
   std::span<std::int64_t> own_dims() {
     return many_.empty() ? std::span(few_.data(), std::size_t(count_)) : std::span(many_);
   }
-  // Shapes come and go with every tensor, so the usual ones need no memory of their own: up to kFew dimensions
-  // are in `few_`, more are in `many_` with a count of 0.
+  // Shapes come and go with every tensor, so the usual ones need no memory of their own: up to kFew
+  // dimensions are in `few_`, more are in `many_` with a count of 0.
   static constexpr int kFew = 6;
   int count_ = 0;
   std::array<std::int64_t, kFew> few_{};

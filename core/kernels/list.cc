@@ -428,9 +428,7 @@ std::unique_ptr<Kernel> prepare_element_shape(PrepareContext& c) {
 std::unique_ptr<Kernel> prepare_zeros_like(PrepareContext& c) {
   if (c.input_dtype(0) != DType::variant) return nullptr;
   c.own_output(0);
-  return kernel([](RunContext& r) {
-    r.set_output(0, wrap(zeros_like(list_in(r, 0))));
-  });
+  return kernel([](RunContext& r) { r.set_output(0, wrap(zeros_like(list_in(r, 0)))); });
 }
 
 std::unique_ptr<Kernel> prepare_add_n(PrepareContext& c) {

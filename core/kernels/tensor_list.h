@@ -1,5 +1,5 @@
-// Lists of tensors. A list is an immutable value for the graph; a kernel that is its last holder changes it in
-// place.
+// Lists of tensors. A list is an immutable value for the graph; a kernel that is its last holder changes it
+// in place.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,8 @@ namespace headrace {
 // elements are tensors of their own.
 //
 //   rows:   [ row 0 | row 1 | row 2 |  room for more  ]
-//             └─ seen by views ─┘       a row that a view may see is copied, with all others, before it changes
+//             └─ seen by views ─┘       a row that a view may see is copied, with all others, before it
+//             changes
 class TensorList final : public Holder {
  public:
   // Room for `expected` rows is made at once when the first element comes.
