@@ -31,6 +31,8 @@ from lines import ROWS
 HERE = pathlib.Path(__file__).parent
 PEERS = ["headrace", "tensorflow", "torch", "torch.compile", "jax", "bound"]
 OURS = ("headrace", "bound")  # run in our own interpreter
+# Compiled modules are kept, as they are wherever a package is installed.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class OverLimit(Exception):
@@ -46,7 +48,7 @@ class Peer:
         self._process = subprocess.Popen(
             [python, str(HERE / "worker.py"), name],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None if errors else subprocess.DEVNULL,
-            text=True, start_new_session=True,
+            text=True, start_new_session=True, env=ENVIRONMENT,
         )  # fmt: skip
         self.rows = self._answer()["rows"]
         self.import_s = time.perf_counter() - begin
