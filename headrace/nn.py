@@ -1,6 +1,7 @@
 """Neural networks: public names."""
 
 from headrace import rnn_cell
+from headrace.ops.candidate_sampling import *
 from headrace.ops.conv import *
 from headrace.ops.embedding import *
 from headrace.ops.math import sigmoid, tanh

@@ -2,6 +2,13 @@
 
 from headrace.framework.random_seed import get_seed as get_seed
 from headrace.framework.random_seed import set_random_seed as set_random_seed
+from headrace.ops.candidate_sampling import all_candidate_sampler as all_candidate_sampler
+from headrace.ops.candidate_sampling import fixed_unigram_candidate_sampler as fixed_unigram_candidate_sampler
+from headrace.ops.candidate_sampling import (
+    learned_unigram_candidate_sampler as learned_unigram_candidate_sampler,
+)
+from headrace.ops.candidate_sampling import log_uniform_candidate_sampler as log_uniform_candidate_sampler
+from headrace.ops.candidate_sampling import uniform_candidate_sampler as uniform_candidate_sampler
 from headrace.ops.random import categorical as categorical
 from headrace.ops.random import multinomial as multinomial
 from headrace.ops.random import random_gamma as gamma
@@ -17,9 +24,13 @@ from headrace.ops.random import stateless_truncated_normal as stateless_truncate
 from headrace.ops.random import truncated_normal as truncated_normal
 
 __all__ = [
+    "all_candidate_sampler",
     "categorical",
+    "fixed_unigram_candidate_sampler",
     "gamma",
     "get_seed",
+    "learned_unigram_candidate_sampler",
+    "log_uniform_candidate_sampler",
     "multinomial",
     "normal",
     "poisson",
@@ -32,4 +43,5 @@ __all__ = [
     "stateless_uniform",
     "truncated_normal",
     "uniform",
+    "uniform_candidate_sampler",
 ]

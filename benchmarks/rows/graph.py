@@ -14,23 +14,47 @@ def random(*shape, scale=1.0):
 
 def variable(tf, *shape, scale=None):
     scale = scale if scale is not None else (2.0 / np.prod(shape[:-1])) ** 0.5
-    return tf.Variable(random(*shape, scale=scale), use_resource=True)
+    return tf.Variable(tf.random_normal(shape, stddev=scale), use_resource=True)
 
 
 def zeros(tf, *shape):
-    return tf.Variable(np.zeros(shape, np.float32), use_resource=True)
+    return tf.Variable(tf.zeros(shape), use_resource=True)
 
 
 def ones(tf, *shape):
-    return tf.Variable(np.ones(shape, np.float32), use_resource=True)
+    return tf.Variable(tf.ones(shape), use_resource=True)
 
 
-def stepper(tf, op, feeds=None):
-    """A function that runs `op` (not fetching it) with the feeds."""
-    session = tf.Session(config=tf.ConfigProto(inter_op_parallelism_threads=1))
+def stepper(tf, fetch, feeds=None, other_feeds=None, config=None):
+    """A function that runs a step. Its `other` runs one with `other_feeds`, its `trace` says what ran."""
+    session = tf.Session(config=config or tf.ConfigProto(inter_op_parallelism_threads=1))
     session.run(tf.global_variables_initializer())
-    op = getattr(op, "op", op)
-    return lambda: session.run(op, feeds)
+
+    def trace():
+        """[(operation, start in ms, end in ms, bytes written)] of the nodes of one step."""
+        metadata = tf.RunMetadata()
+        session.run(fetch, feeds, tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE), metadata)
+        return [
+            (
+                node.timeline_label.split(" = ")[-1].split("(")[0],
+                node.all_start_nanos / 1e6,
+                (node.all_start_nanos + node.op_end_rel_nanos) / 1e6,
+                sum(memory.total_bytes for memory in node.memory),
+            )
+            for device in metadata.step_stats.dev_stats
+            for node in device.node_stats
+        ]
+
+    step = lambda: session.run(fetch, feeds)  # noqa: E731
+    step.trace = trace
+    if other_feeds is not None:
+        step.other = lambda: session.run(fetch, other_feeds)
+    return step
+
+
+def computed(tensor):
+    """What to fetch to have a tensor computed, but not handed over."""
+    return tensor.op
 
 
 def sgd(tf, loss, rate=0.01):
@@ -43,12 +67,12 @@ def labels(batch, classes):
 
 def matmul(tf):
     a, b = variable(tf, 1024, 1024), variable(tf, 1024, 1024)
-    return stepper(tf, tf.matmul(a, b))
+    return stepper(tf, computed(tf.matmul(a, b)))
 
 
 def elementwise(tf):
-    x = tf.Variable(random(4_000_000), use_resource=True).value()
-    return stepper(tf, tf.tanh(2.0 * x + 1.0) * tf.sigmoid(x) - tf.square(x))
+    x = variable(tf, 4_000_000, scale=1.0).value()
+    return stepper(tf, computed(tf.tanh(2.0 * x + 1.0) * tf.sigmoid(x) - tf.square(x)))
 
 
 def linear_regression(tf):
@@ -84,8 +108,11 @@ def lenet(tf):
 
 
 def resnet50(tf, x, training):
+    dtype = x.dtype
+
     def conv_bn(h, size_in, size, kernel, stride, relu=True):
-        h = tf.nn.conv2d(h, variable(tf, kernel, kernel, size_in, size), [1, stride, stride, 1], "SAME")
+        w = tf.cast(variable(tf, kernel, kernel, size_in, size), dtype)
+        h = tf.nn.conv2d(h, w, [1, stride, stride, 1], "SAME")
         scale, offset = ones(tf, size), zeros(tf, size)
         if training:
             h, _, _ = tf.nn.fused_batch_norm(h, scale, offset, is_training=True)
@@ -110,22 +137,24 @@ def resnet50(tf, x, training):
             h = tf.nn.relu(h + shortcut)
             size_in = 4 * width
     h = tf.reduce_mean(h, axis=[1, 2])
-    return tf.matmul(h, variable(tf, 2048, 1000)) + zeros(tf, 1000)
+    return tf.matmul(h, tf.cast(variable(tf, 2048, 1000), dtype)) + tf.cast(zeros(tf, 1000), dtype)
 
 
-def resnet50_inference(batch):
+def resnet50_inference(batch, dtype="float32"):
     def build(tf):
         x = tf.placeholder(tf.float32, [None, 224, 224, 3])
-        return stepper(tf, resnet50(tf, x, training=False), {x: random(batch, 224, 224, 3)})
+        y = resnet50(tf, tf.cast(x, dtype), training=False)
+        return stepper(tf, computed(y), {x: random(batch, 224, 224, 3)})
 
     return build
 
 
-def resnet50_training(tf, batch=8):
+def resnet50_training(tf, batch=8, other=4):
     x, y = tf.placeholder(tf.float32, [None, 224, 224, 3]), tf.placeholder(tf.int64, [None])
     logits = resnet50(tf, x, training=True)
     loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
-    return stepper(tf, sgd(tf, loss), {x: random(batch, 224, 224, 3), y: labels(batch, 1000)})
+    feeds, other_feeds = ({x: random(n, 224, 224, 3), y: labels(n, 1000)} for n in (batch, other))
+    return stepper(tf, sgd(tf, loss), feeds, other_feeds)
 
 
 def lstm(tf, width=256, steps=50, batch=32):
@@ -171,6 +200,63 @@ def transformer(tf, width=256, steps=128, batch=16, heads=4, blocks=2):
     return stepper(tf, sgd(tf, loss), {x: random(batch, steps, width), y: random(batch, steps, width)})
 
 
+def null_step(tf):
+    return stepper(tf, tf.constant(1.0))
+
+
+def as_written(tf):
+    """A configuration in which every node of the graph is run."""
+    config = tf.ConfigProto(inter_op_parallelism_threads=1)
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    config.graph_options.optimizer_options.opt_level = tf.OptimizerOptions.L0
+    return config
+
+
+def chain(tf, length=10_000):
+    x = y = tf.placeholder(tf.float32, [])
+    for _ in range(length):
+        y = y + x
+    return stepper(tf, computed(y), {x: np.float32(1)}, config=as_written(tf))
+
+
+def fan_out(tf, width=10_000):
+    x, y = tf.placeholder(tf.float32, []), tf.placeholder(tf.float32, [])
+    sums = [(x + y).op for _ in range(width)]
+    return stepper(tf, tf.group(*sums), {x: np.float32(1), y: np.float32(1)}, config=as_written(tf))
+
+
+def feed(tf):
+    x = tf.placeholder(tf.float32, [128, 784])
+    return stepper(tf, tf.reduce_sum(x), {x: random(128, 784)})
+
+
+def sparse(rows, width=16, batch=32):
+    def build(tf):
+        table, ids = zeros(tf, rows, width), tf.placeholder(tf.int32, [batch])
+        loss = tf.reduce_sum(tf.square(tf.nn.embedding_lookup(table, ids) - 1.0))
+        return stepper(tf, sgd(tf, loss), {ids: rng.randint(0, rows, batch).astype(np.int32)})
+
+    return build
+
+
+def softmax(sampled, batch=32, units=512, words=40_000, samples=512):
+    """The softmax of a language model with its gradients and its update, after the units of an LSTM."""
+
+    def build(tf):
+        h, y = tf.placeholder(tf.float32, [batch, units]), tf.placeholder(tf.int64, [batch])
+        w, b = variable(tf, words, units, scale=0.05), zeros(tf, words)
+        if sampled:
+            loss = tf.nn.sampled_softmax_loss(w, b, y[:, None], h, samples, words)
+        else:
+            logits = tf.matmul(h, w, transpose_b=True) + b
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
+        loss = tf.reduce_mean(loss)
+        below = tf.gradients(loss, h)[0]  # what the rest of the network would go on with
+        return stepper(tf, tf.group(below, sgd(tf, loss)), {h: random(batch, units), y: labels(batch, words)})
+
+    return build
+
+
 ROWS = {
     "matmul 1024": matmul,
     "elementwise 4M": elementwise,
@@ -182,4 +268,14 @@ ROWS = {
     "ResNet-50 training 8": resnet50_training,
     "LSTM": lstm,
     "transformer": transformer,
+    "ResNet-50 bfloat16 8": resnet50_inference(8, "bfloat16"),
+    "null step": null_step,
+    "chain": chain,
+    "fan-out": fan_out,
+    "feed": feed,
+    "sparse 10^3": sparse(10**3),
+    "sparse 10^5": sparse(10**5),
+    "sparse 10^7": sparse(10**7),
+    "full softmax": softmax(sampled=False),
+    "sampled softmax": softmax(sampled=True),
 }

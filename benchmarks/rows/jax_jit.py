@@ -24,7 +24,9 @@ def dense(p, x):
     return x @ p[0] + p[1]
 
 
-def trainer(loss, params, inputs, rate=0.01):
+def trainer(loss, params, inputs, rate=0.01, other=None):
+    """One SGD step. Its `other` runs one on other inputs."""
+
     @jax.jit
     def update(params, *inputs):
         gradients = jax.grad(loss)(params, *inputs)
@@ -32,9 +34,11 @@ def trainer(loss, params, inputs, rate=0.01):
 
     state = [params]
 
-    def step():
+    def step(inputs=inputs):
         state[0] = jax.block_until_ready(update(state[0], *inputs))
 
+    if other is not None:
+        step.other = lambda: step(other)
     return step
 
 
@@ -128,7 +132,7 @@ def resnet50(params, x, training):
         if training:
             mean, variance = jnp.mean(x, (0, 1, 2)), jnp.var(x, (0, 1, 2))
         else:
-            mean, variance = jnp.zeros(x.shape[-1]), jnp.ones(x.shape[-1])
+            mean, variance = jnp.zeros(x.shape[-1], x.dtype), jnp.ones(x.shape[-1], x.dtype)
         return (x - mean) * (lax.rsqrt(variance + 1e-3) * p["scale"]) + p["offset"]
 
     x = max_pool(jax.nn.relu(conv_bn(params["stem"], x, 2)), 3, 2)
@@ -142,18 +146,21 @@ def resnet50(params, x, training):
     return dense(params["head"], jnp.mean(x, (1, 2)))
 
 
-def resnet50_inference(batch):
+def resnet50_inference(batch, dtype=jnp.float32):
     def build():
-        return caller(lambda p, x: resnet50(p, x, False), resnet50_weights(), random(batch, 224, 224, 3))
+        weights, x = resnet50_weights(), random(batch, 224, 224, 3)
+        weights, x = jax.tree_util.tree_map(lambda array: array.astype(dtype), (weights, x))
+        return caller(lambda p, x: resnet50(p, x, False), weights, x)
 
     return build
 
 
-def resnet50_training(batch=8):
+def resnet50_training(batch=8, other=4):
     def loss(params, x, y):
         return cross_entropy(resnet50(params, x, True), y)
 
-    return trainer(loss, resnet50_weights(), (random(batch, 224, 224, 3), labels(batch, 1000)))
+    inputs, others = ((random(n, 224, 224, 3), labels(n, 1000)) for n in (batch, other))
+    return trainer(loss, resnet50_weights(), inputs, other=others)
 
 
 def lstm(width=256, steps=50, batch=32):
@@ -199,6 +206,40 @@ def transformer(width=256, steps=128, batch=16, heads=4, blocks=2):
     return trainer(loss, params, (random(batch, steps, width), random(batch, steps, width)))
 
 
+def null_step():
+    return caller(lambda: jnp.float32(1))
+
+
+def feed():
+    total, x = jax.jit(jnp.sum), np.asarray(random(128, 784))
+    return lambda: np.asarray(total(x))
+
+
+def sparse(rows, width=16, batch=32):
+    def build():
+        def update(table, ids):
+            found = table[ids]
+            gradient = jax.grad(lambda found: jnp.sum((found - 1.0) ** 2))(found)
+            return table.at[ids].add(-0.01 * gradient)
+
+        state, ids = [jnp.zeros((rows, width))], labels(batch, rows)
+        compiled = jax.jit(update, donate_argnums=0)
+
+        def step():
+            state[0] = jax.block_until_ready(compiled(state[0], ids))
+
+        return step
+
+    return build
+
+
+def full_softmax(batch=32, units=512, words=40_000):
+    def loss(p, x, y):
+        return cross_entropy(dense(p, x), y)
+
+    return trainer(loss, dense_weights(units, words), (random(batch, units), labels(batch, words)))
+
+
 ROWS = {
     "matmul 1024": matmul,
     "elementwise 4M": elementwise,
@@ -210,4 +251,11 @@ ROWS = {
     "ResNet-50 training 8": resnet50_training,
     "LSTM": lstm,
     "transformer": transformer,
+    "ResNet-50 bfloat16 8": resnet50_inference(8, jnp.bfloat16),
+    "null step": null_step,
+    "feed": feed,
+    "sparse 10^3": sparse(10**3),
+    "sparse 10^5": sparse(10**5),
+    "sparse 10^7": sparse(10**7),
+    "full softmax": full_softmax,
 }

@@ -11,16 +11,18 @@ def finish(module_or_function, compiled):
     return torch.compile(module_or_function) if compiled else module_or_function
 
 
-def trainer(model, loss_of, inputs, compiled, rate=0.01):
-    """One SGD step: forward, backward, update in place."""
+def trainer(model, loss_of, inputs, compiled, rate=0.01, other=None):
+    """One SGD step: forward, backward, update in place. Its `other` runs one on other inputs."""
     optimizer = torch.optim.SGD(model.parameters(), lr=rate)
     forward = finish(lambda *args: loss_of(model, *args), compiled)
 
-    def step():
+    def step(inputs=inputs):
         optimizer.zero_grad(set_to_none=True)
         forward(*inputs).backward()
         optimizer.step()
 
+    if other is not None:
+        step.other = lambda: step(other)
     return step
 
 
@@ -93,11 +95,11 @@ def resnet50():
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000))
 
 
-def resnet50_inference(batch):
+def resnet50_inference(batch, dtype=torch.float32):
     def build(compiled):
         # channels_last is the faster of its two layouts here
-        model = resnet50().eval().to(memory_format=torch.channels_last)
-        x = torch.randn(batch, 3, 224, 224).to(memory_format=torch.channels_last)
+        model = resnet50().eval().to(dtype=dtype, memory_format=torch.channels_last)
+        x = torch.randn(batch, 3, 224, 224).to(dtype=dtype, memory_format=torch.channels_last)
         f = finish(model, compiled)
 
         def step():
@@ -109,10 +111,13 @@ def resnet50_inference(batch):
     return build
 
 
-def resnet50_training(compiled, batch=8):
+def resnet50_training(compiled, batch=8, other=4):
+    def images(batch):
+        x = torch.randn(batch, 3, 224, 224).to(memory_format=torch.channels_last)
+        return x, torch.randint(0, 1000, (batch,))
+
     model = resnet50().to(memory_format=torch.channels_last)
-    x = torch.randn(batch, 3, 224, 224).to(memory_format=torch.channels_last)
-    return trainer(model, cross_entropy, (x, torch.randint(0, 1000, (batch,))), compiled)
+    return trainer(model, cross_entropy, images(batch), compiled, other=images(other))
 
 
 def lstm(compiled, width=256, steps=50, batch=32):
@@ -150,6 +155,44 @@ def transformer(compiled, width=256, steps=128, batch=16, heads=4, blocks=2):
     return trainer(model, lambda m, x, y: F.mse_loss(m(x), y), inputs, compiled)
 
 
+def chain(compiled, length=10_000):
+    x = torch.ones([])
+
+    def step():
+        y = x
+        for _ in range(length):
+            y = y + x
+        return y
+
+    return step
+
+
+def fan_out(compiled, width=10_000):
+    x, y = torch.ones([]), torch.ones([])
+    return lambda: [x + y for _ in range(width)]
+
+
+def feed(compiled):
+    x = torch.randn(128, 784).numpy()
+    total = finish(torch.sum, compiled)
+    return lambda: total(torch.from_numpy(x)).item()
+
+
+def sparse(rows, width=16, batch=32):
+    def build(compiled):
+        table = nn.Embedding(rows, width, sparse=True, _weight=torch.zeros(rows, width))
+        ids = torch.randint(0, rows, (batch,))
+        return trainer(table, lambda m, ids: torch.sum((m(ids) - 1.0) ** 2), (ids,), compiled)
+
+    return build
+
+
+def full_softmax(compiled, batch=32, units=512, words=40_000):
+    model = nn.Linear(units, words)
+    h = torch.randn(batch, units, requires_grad=True)
+    return trainer(model, cross_entropy, (h, torch.randint(0, words, (batch,))), compiled)
+
+
 ROWS = {
     "matmul 1024": matmul,
     "elementwise 4M": elementwise,
@@ -161,4 +204,12 @@ ROWS = {
     "ResNet-50 training 8": resnet50_training,
     "LSTM": lstm,
     "transformer": transformer,
+    "ResNet-50 bfloat16 8": resnet50_inference(8, torch.bfloat16),
+    "chain": chain,
+    "fan-out": fan_out,
+    "feed": feed,
+    "sparse 10^3": sparse(10**3),
+    "sparse 10^5": sparse(10**5),
+    "sparse 10^7": sparse(10**7),
+    "full softmax": full_softmax,
 }

@@ -8,13 +8,11 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <mutex>
 #include <numeric>
-#include <random>
 #include <vector>
 
 #include "core/base/parallel.h"
-#include "core/kernels/philox.h"
+#include "core/kernels/random_stream.h"
 #include "core/kernels/vector/vector.h"
 #include "core/registry/kernel.h"
 
@@ -26,44 +24,6 @@ constexpr double kTwoPi = 6.283185307179586;
 constexpr double kSmallest = 1e-7;                 // in place of 0 where a logarithm follows
 constexpr int kBlocks = 64, kWords = 4 * kBlocks;  // that are drawn at once
 constexpr double kTruncateAt = 2;                  // standard deviations
-
-// The stream of a stateful node: how far a session has read it.
-class Stream final : public Resource {
- public:
-  explicit Stream(Philox start) : next_(start) {}
-  std::string describe() const override { return "a random stream"; }
-  Philox reserve(std::uint64_t blocks) {
-    std::lock_guard lock(mutex_);
-    const Philox here = next_;
-    next_.skip(blocks);
-    return here;
-  }
-
- private:
-  std::mutex mutex_;
-  Philox next_;
-};
-
-std::uint64_t entropy() {
-  static std::mutex mutex;
-  static std::random_device device;
-  std::lock_guard lock(mutex);
-  return std::uint64_t(device()) << 32 | device();
-}
-
-// Finds the Philox generator of a run: called with the number of blocks that the run uses up.
-using Source = std::function<Philox(RunContext&, std::uint64_t blocks)>;
-
-Source stateful_source(PrepareContext& c) {
-  const auto seed = std::uint64_t(c.attr<std::int64_t>("seed"));
-  const auto seed2 = std::uint64_t(c.attr<std::int64_t>("seed2"));
-  auto stream =
-      c.resources().find_or_create<Stream>("random", str(c.node().name(), " ", seed, " ", seed2), [&] {
-        const bool any = seed == 0 && seed2 == 0;
-        return std::make_shared<Stream>(any ? Philox(entropy(), entropy()) : Philox(seed, seed2));
-      });
-  return [stream = std::move(stream)](RunContext&, std::uint64_t blocks) { return stream->reserve(blocks); };
-}
 
 // Two numbers of a user make all the bits of a key and a counter, so that it does not matter which of their
 // bits differ.

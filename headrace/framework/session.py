@@ -133,8 +133,12 @@ def _options_of(config: Any) -> dict[str, Any]:
     """What the core wants to know of a ConfigProto."""
     if config is None:
         return {}
+    rewrites = _field(_field(config, "graph_options", None), "rewrite_options", None)
+    disabled = [str(name) for name in _field(config, "disabled_passes", ())]
+    if _field(rewrites, "disable_meta_optimizer", False):
+        disabled = [name for name, _ in _core.passes()]
     options = {
-        "disabled_passes": [str(name) for name in _field(config, "disabled_passes", ())],
+        "disabled_passes": disabled,
         "allow_soft_placement": bool(_field(config, "allow_soft_placement", False)),
         "log_placement": bool(_field(config, "log_device_placement", False)),
         "intra_op_threads": int(_field(config, "intra_op_parallelism_threads", 0)),

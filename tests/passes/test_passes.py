@@ -99,3 +99,14 @@ def test_an_unknown_pass_is_refused():
         pytest.raises(tf.errors.InvalidArgumentError, match="did you mean 'algebra'"),
     ):
         tf.Session(config=tf.ConfigProto(disabled_passes=["algebr"]))
+
+
+def test_all_passes_at_once_are_switched_off_by_the_published_option():
+    config = tf.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    with tf.Graph().as_default():
+        five = tf.constant(2.0) + tf.constant(3.0)
+        with tf.Session(config=config) as plain, tf.Session() as rewriting:
+            assert "AddV2" in plain.describe_plan(five)
+            assert "AddV2" not in rewriting.describe_plan(five)
+            assert plain.run(five) == rewriting.run(five) == 5.0
