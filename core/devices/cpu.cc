@@ -16,12 +16,13 @@ class CpuDevice final : public Device {
   Tensor copy_out(const Tensor& device) override { return device; }
   std::unique_ptr<Executable> compile(const Function& function, PrepareContext::Environment& environment,
                                       const CompileOptions& options) override {
-    return std::make_unique<CpuExecutable>(function, environment, options, threads_, name_);
+    return std::make_unique<CpuExecutable>(function, environment, options, threads_, arenas_, name_);
   }
 
  private:
   const std::string name_;
   ThreadCache threads_;
+  Arenas arenas_;
 };
 
 const Registration registered([] {

@@ -327,8 +327,9 @@ class CpuExecutable::Builder {
 };
 
 CpuExecutable::CpuExecutable(const Function& function, PrepareContext::Environment& environment,
-                             const CompileOptions& options, ThreadCache& threads, std::string device)
-    : threads_(threads), device_(std::move(device)) {
+                             const CompileOptions& options, ThreadCache& threads, Arenas& arenas,
+                             std::string device)
+    : threads_(threads), arenas_(arenas), device_(std::move(device)) {
   Builder(*this, function, environment, options).build();
 }
 
@@ -354,17 +355,36 @@ bool reusable(const Tensor& tensor, const ValueType& type) {
 }  // namespace
 
 std::unique_ptr<CpuExecutable::Frame> CpuExecutable::take_frame() {
+  std::unique_ptr<Frame> frame;
   {
     std::lock_guard lock(mutex_);
     if (!idle_frames_.empty()) {
-      auto frame = std::move(idle_frames_.back());
+      frame = std::move(idle_frames_.back());
       idle_frames_.pop_back();
-      return frame;
     }
   }
-  auto frame = std::make_unique<Frame>();
+  if (!frame) {
+    frame = std::make_unique<Frame>();
+    frame->slots.resize(values_.size());
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      const Value& value = values_[i];
+      if (value.home == Home::fixed) frame->slots[i] = {value.fixed.raw(), value.fixed};
+    }
+  }
+  if (!frame->arena) frame->arena = allocate_arena();
+  if (frame->arena->data() != frame->pointed) {
+    auto* arena = static_cast<char*>(frame->arena->data());
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      if (values_[i].home == Home::arena) frame->slots[i].data = arena + values_[i].offset;
+    }
+    frame->pointed = arena;
+  }
+  return frame;
+}
+
+BufferRef CpuExecutable::allocate_arena() {
   try {
-    frame->arena = BufferRef::allocate(arena_bytes_);
+    return shares_arena() ? arenas_.take(arena_bytes_) : BufferRef::allocate(arena_bytes_);
   } catch (const Error& error) {
     // No node in particular is at fault, but the one that makes the largest value is a good guess.
     const auto largest = std::max_element(
@@ -373,18 +393,11 @@ std::unique_ptr<CpuExecutable::Frame> CpuExecutable::take_frame() {
     if (largest != instructions_.end()) rethrow_at(*largest);
     throw;
   }
-  frame->slots.resize(values_.size());
-  auto* arena = static_cast<char*>(frame->arena->data());
-  for (std::size_t i = 0; i < values_.size(); ++i) {
-    const Value& value = values_[i];
-    if (value.home == Home::arena) frame->slots[i].data = arena + value.offset;
-    if (value.home == Home::fixed) frame->slots[i] = {value.fixed.raw(), value.fixed};
-  }
-  return frame;
 }
 
 void CpuExecutable::give_back(std::unique_ptr<Frame> frame) {
   for (int value : transient_values_) frame->slots[value] = {};
+  if (shares_arena()) arenas_.give_back(std::move(frame->arena));
   std::lock_guard lock(mutex_);
   idle_frames_.push_back(std::move(frame));
 }

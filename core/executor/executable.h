@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/executor/arenas.h"
 #include "core/executor/lanes.h"
 #include "core/registry/device.h"
 
@@ -15,7 +16,7 @@ class CpuExecutable : public Executable {
  public:
   // Prepares every node of the function, whose argument shapes are full.
   CpuExecutable(const Function& function, PrepareContext::Environment& environment,
-                const CompileOptions& options, ThreadCache& threads, std::string device);
+                const CompileOptions& options, ThreadCache& threads, Arenas& arenas, std::string device);
 
   void run(Step& step, std::span<Tensor> arguments, std::span<Tensor> results) override;
   std::string describe() const override;
@@ -55,12 +56,15 @@ class CpuExecutable : public Executable {
   struct Frame {
     std::vector<Slot> slots;
     BufferRef arena;
+    const void* pointed = nullptr;  // the arena that the slots point into
   };
 
   class Builder;
   class LaneRun;
 
   std::unique_ptr<Frame> take_frame();
+  bool shares_arena() const { return arena_bytes_ >= Arenas::kShared; }
+  BufferRef allocate_arena();
   void give_back(std::unique_ptr<Frame> frame);
   void execute(int position, Frame& frame, Step& step, int lane) const;
   void run_in_order(Frame& frame, Step& step) const;
@@ -80,6 +84,7 @@ class CpuExecutable : public Executable {
   int lanes_ = 1;
   bool in_order_ = true;
   ThreadCache& threads_;
+  Arenas& arenas_;
   const std::string device_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Frame>> idle_frames_;
