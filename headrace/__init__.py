@@ -122,7 +122,7 @@ def executing_eagerly() -> bool:  # type: ignore[valid-type]
 
 
 # What only some programs need: modules, and messages.
-_LAZY = ("test", "testing", "timeline")
+_LAZY = ("graph_util", "saved_model", "test", "testing", "timeline")
 _message = protos.lazily(
     "headrace",
     *("AttrValue", "ConfigProto", "Event", "GPUOptions", "GraphDef", "GraphOptions", "HistogramProto"),

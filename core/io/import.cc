@@ -404,12 +404,38 @@ std::shared_ptr<Function> build_function(const FunctionMessage& message, const s
     function->targets.push_back(target);
   }
   for (const auto& [name, value] : message.attrs) {
-    function->attrs.insert_or_assign(std::string(name), read_attr(value, "", shared.expansion));
+    if (Reader(value).next()) {  // TensorFlow 2 writes some without a value
+      function->attrs.insert_or_assign(std::string(name), read_attr(value, "", shared.expansion));
+    }
   }
   return function;
 }
 
-void build_functions(Graph& graph, const std::vector<FunctionMessage>& messages, Shared& shared) {
+// Names of the functions that the graph's nodes call, directly or not.
+std::set<std::string> called_functions(const GraphMessage& message) {
+  Expansion expansion;  // attributes are read again when nodes are made
+  std::unordered_map<std::string_view, const FunctionMessage*> functions;
+  for (const FunctionMessage& function : message.functions) functions.emplace(function.name, &function);
+  std::set<std::string> names;
+  collect_calls(message.nodes, expansion, names);
+  std::vector<std::string> pending(names.begin(), names.end());
+  while (!pending.empty()) {
+    const auto function = functions.find(pending.back());
+    pending.pop_back();
+    if (function == functions.end()) continue;
+    std::set<std::string> more;
+    collect_calls(function->second->nodes, expansion, more);
+    for (const std::string& name : more) {
+      if (names.insert(name).second) pending.push_back(name);
+    }
+  }
+  return names;
+}
+
+// Functions that the graph does not call are left out where they cannot be made: saved models come with
+// variants for training and for other devices.
+void build_functions(Graph& graph, const std::vector<FunctionMessage>& messages,
+                     const std::set<std::string>& called, Shared& shared) {
   std::unordered_map<std::string, int> index;
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const bool added = index.emplace(messages[i].name, int(i)).second;
@@ -434,6 +460,7 @@ void build_functions(Graph& graph, const std::vector<FunctionMessage>& messages,
     try {
       function = build_function(messages[i], calls[i], graph, shared);
     } catch (const Error& error) {
+      if (!called.contains(std::string(messages[i].name))) continue;
       throw Error(error.code(), str("in function ", quoted(messages[i].name), ": ", error.what()),
                   error.node(), error.op());
     }
@@ -451,7 +478,7 @@ void build_functions(Graph& graph, const std::vector<FunctionMessage>& messages,
 
 // One error that lists all operations without a definition, so that a user sees the whole of the work at
 // once.
-void check_operations(const Graph& graph, const GraphMessage& message) {
+void check_operations(const Graph& graph, const GraphMessage& message, const std::set<std::string>& called) {
   std::set<std::string_view> functions;
   for (const FunctionMessage& function : message.functions) functions.insert(function.name);
   std::map<std::string_view, std::vector<std::string>> unknown;
@@ -464,7 +491,9 @@ void check_operations(const Graph& graph, const GraphMessage& message) {
     }
   };
   check(message.nodes, "");
-  for (const FunctionMessage& function : message.functions) check(function.nodes, str(function.name, "/"));
+  for (const FunctionMessage& function : message.functions) {
+    if (called.contains(std::string(function.name))) check(function.nodes, str(function.name, "/"));
+  }
   if (unknown.empty()) return;
   std::vector<std::string> known;
   for (const OpDef* op : all_ops()) known.push_back(op->name());
@@ -484,9 +513,10 @@ void check_operations(const Graph& graph, const GraphMessage& message) {
 Imported import_graphdef(Graph& graph, std::string_view message, const ImportOptions& options) {
   GraphMessage parts = read_graph(message);
   resolve_references(parts);
-  check_operations(graph, parts);
+  const auto called = called_functions(parts);
+  check_operations(graph, parts, called);
   Shared shared{.expansion = {}, .defaults = ProducerDefaults(options.producer_ops)};
-  build_functions(graph, parts.functions, shared);
+  build_functions(graph, parts.functions, called, shared);
 
   // Keys of the input map by node, index and kind.
   std::map<std::tuple<std::string_view, int, bool>, Element> replaced;
@@ -537,9 +567,10 @@ Imported import_graphdef(Graph& graph, std::string_view message, const ImportOpt
 void import_function(Graph& graph, std::string_view message) {
   GraphMessage parts;
   parts.functions.push_back(read_function(Reader(message)));
-  check_operations(graph, parts);
+  const std::set<std::string> called{std::string(parts.functions[0].name)};
+  check_operations(graph, parts, called);
   Shared shared{.expansion = {}, .defaults = ProducerDefaults("")};
-  build_functions(graph, parts.functions, shared);
+  build_functions(graph, parts.functions, called, shared);
 }
 
 }  // namespace headrace

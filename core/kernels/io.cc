@@ -1,4 +1,6 @@
-// Kernels of operations on files: checkpoints.
+// Kernels of operations on files: checkpoints, and files as a whole.
+#include <filesystem>
+
 #include "core/io/checkpoint.h"
 #include "core/registry/kernel.h"
 
@@ -79,9 +81,25 @@ std::unique_ptr<Kernel> prepare_spec(PrepareContext& c) {
   });
 }
 
+std::unique_ptr<Kernel> prepare_read_file(PrepareContext& c) {
+  c.own_output(0);
+  return kernel([](RunContext& r) { r.set_output(0, Tensor::scalar(read_file(*r.input<std::string>(0)))); });
+}
+
+std::unique_ptr<Kernel> prepare_write_file(PrepareContext&) {
+  return kernel([](RunContext& r) {
+    const std::filesystem::path path(*r.input<std::string>(0));
+    std::error_code error;
+    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
+    write_file(path.string(), *r.input<std::string>(1));  // says what is wrong
+  });
+}
+
 }  // namespace
 
 HEADRACE_KERNELS(io) {
+  add_kernel("ReadFile", prepare_read_file);
+  add_kernel("WriteFile", prepare_write_file);
   add_kernel("SaveV2", prepare_save);
   add_kernel("RestoreV2", prepare_restore);
   add_kernel("MergeV2Checkpoints", prepare_merge);

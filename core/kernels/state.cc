@@ -453,6 +453,7 @@ HEADRACE_KERNELS(state) {
   add_kernel("AssignVariableOp", prepare_assign);
   add_kernel("AssignAddVariableOp", update_by(number<Wrapping<std::plus<>>>));
   add_kernel("AssignSubVariableOp", update_by(number<Wrapping<std::minus<>>>));
+  add_kernel("DisableCopyOnRead", [](PrepareContext&) { return nothing_to_run(); });
   add_kernel("VarIsInitializedOp", prepare_is_initialized);
   add_kernel("VariableShape", prepare_shape);
   add_kernel("DestroyResourceOp", prepare_destroy);

@@ -70,6 +70,20 @@ HEADRACE_OPS(io) {
       .traits(Trait::no_gradient)
       .shape(scalars_to_scalar)
       .doc("The name of one of several files, such as \"model-00000-of-00002\".");
+  op("ReadFile")
+      .in("filename: string")
+      .out("contents: string")
+      .traits(Trait::stateful, Trait::no_gradient)
+      .shape(scalars_to_scalar)
+      .doc("The whole contents of a file.");
+  op("WriteFile")
+      .in("filename: string", "contents: string")
+      .traits(Trait::stateful, Trait::no_gradient)
+      .shape([](ShapeContext& c) {
+        c.with_rank(0, 0);
+        c.with_rank(1, 0);
+      })
+      .doc("Writes a file, and the folders that it is in.");
   op("ShardedFilespec")
       .in("basename: string", "num_shards: int32")
       .out("filename: string")

@@ -1,4 +1,7 @@
 // Products of matrices and of batches of them.
+#include <algorithm>
+
+#include "core/base/einsum.h"
 #include "core/graph/graph.h"
 #include "core/registry/ops.h"
 
@@ -53,6 +56,20 @@ void batch_matmul_v2_shape(ShapeContext& c) {
   c.output(0, broadcast(x.slice(0, -2), y.slice(0, -2)).concat(Shape{a.rows, b.columns}));
 }
 
+void einsum_shape(ShapeContext& c) {
+  const std::string& equation = c.attr<std::string>("equation");
+  require(c.num_inputs() <= 2, "there are ", c.num_inputs(), " operands; an Einsum has one or two");
+  std::vector<Shape> shapes;
+  for (int i = 0; i < c.num_inputs(); ++i) shapes.push_back(c.input(i));
+  c.output(0, Shape::unknown());
+  if (std::any_of(shapes.begin(), shapes.end(), [](const Shape& shape) { return !shape.has_rank(); })) return;
+  const EinsumLabels labels = parse_einsum(equation, shapes);
+  const auto sizes = einsum_sizes(equation, labels, shapes);
+  Shape result;
+  for (const Label label : labels.output) result.push_back(sizes.at(label));
+  c.output(0, result);
+}
+
 HEADRACE_OPS(matmul) {
   const auto types = "T: {bfloat16, float16, float32, float64, int32, int64, complex64, complex128}";
   op("MatMul")
@@ -75,6 +92,14 @@ HEADRACE_OPS(matmul) {
       .attr(types, "adj_x: bool = false", "adj_y: bool = false")
       .shape(batch_matmul_v2_shape)
       .doc("Multiplies the matrices of two batches whose batch dimensions broadcast.");
+  op("Einsum")
+      .in("inputs: N * T")
+      .out("output: T")
+      .attr("equation: string", "N: int >= 1", types)
+      .shape(einsum_shape)
+      .doc(
+          "Products of elements summed along labelled dimensions, such as \"bij,bjk->bik\"; one operand or "
+          "two.");
 }
 
 }  // namespace

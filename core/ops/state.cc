@@ -170,6 +170,10 @@ HEADRACE_OPS(state) {
       .out("is_initialized: bool")
       .traits(Trait::no_gradient)
       .doc("Whether a variable has a value.");
+  stateful("DisableCopyOnRead", no_outputs)
+      .in("resource: resource")
+      .traits(Trait::no_gradient)
+      .doc("Does nothing: reads of variables never copy.");
   stateful("VariableShape", variable_shape_shape)
       .in("input: resource")
       .out("output: out_type")

@@ -27,6 +27,40 @@ void join_shape(ShapeContext& c) {
 }  // namespace
 
 HEADRACE_OPS(string) {
+  op("RegexFullMatch")
+      .in("input: string", "pattern: string")
+      .out("output: bool")
+      .traits(Trait::no_gradient)
+      .shape([](ShapeContext& c) {
+        c.with_rank(1, 0);
+        c.output(0, c.input(0));
+      })
+      .doc("Whether each string as a whole matches a regular expression.");
+  op("StaticRegexFullMatch")
+      .in("input: string")
+      .out("output: bool")
+      .attr("pattern: string")
+      .traits(Trait::no_gradient)
+      .shape(same_shape)
+      .doc("Whether each string as a whole matches a regular expression.");
+  op("RegexReplace")
+      .in("input: string", "pattern: string", "rewrite: string")
+      .out("output: string")
+      .attr("replace_global: bool = true")
+      .traits(Trait::no_gradient)
+      .shape([](ShapeContext& c) {
+        c.with_rank(1, 0);
+        c.with_rank(2, 0);
+        c.output(0, c.input(0));
+      })
+      .doc("Each string with what matches a regular expression replaced.");
+  op("StaticRegexReplace")
+      .in("input: string")
+      .out("output: string")
+      .attr("pattern: string", "rewrite: string", "replace_global: bool = true")
+      .traits(Trait::no_gradient)
+      .shape(same_shape)
+      .doc("Each string with what matches a regular expression replaced.");
   op("StringFormat")
       .in("inputs: T")
       .out("output: string")

@@ -59,3 +59,58 @@ def _batch_matmul_v2(op: Operation, grad: Tensor) -> list[Tensor]:
     batches = [raw.StridedSlice(s, [0], [-2], [1], begin_mask=1) for s in shapes]
     axes = raw.BroadcastGradientArgs(*batches)
     return [raw.Reshape(raw.Sum(g, a), s) for g, a, s in zip(grads, axes, shapes)]
+
+
+@RegisterGradient("Einsum")
+def _einsum(op: Operation, grad: Tensor) -> list[Tensor]:
+    equation = op.get_attr("equation").decode().replace(" ", "")
+    left, _, output = equation.partition("->")
+    terms = left.split(",")
+    if len(terms) == 1:
+        return [_unlabelled(grad, output, None, "", op.inputs[0], terms[0])]
+    (a, b), (a_term, b_term) = op.inputs, terms
+    return [
+        _unlabelled(grad, output, _conj(b), b_term, a, a_term),
+        _unlabelled(grad, output, _conj(a), a_term, b, b_term),
+    ]
+
+
+def _unlabelled(
+    grad: Tensor, output: str, other: Tensor | None, other_term: str, x: Tensor, term: str
+) -> Tensor:
+    """The derivative by `x`: the gradient times the other operand, with the labels of x in their order."""
+    letters = term.replace("...", "")
+    if len(set(letters)) != len(letters):
+        raise NotImplementedError(f"Einsum has no gradient where an operand repeats a label: '{term}'")
+    missing = {label for label in letters if label not in output and label not in other_term}
+    operands, terms = [grad], [output]
+    if other is not None:
+        operands, terms = [grad, other], [output, other_term]
+    has_dots = any("..." in each for each in terms)
+    kept = "".join(label for label in term if label not in missing)
+    made = raw.Einsum(
+        operands, equation=f"{','.join(terms)}->{kept if has_dots else kept.replace('...', '')}"
+    )
+    # What only x has was summed over: the derivative is the same along it. Behind an ellipsis, dimensions are
+    # counted from the end.
+    before, dots, after = term.partition("...")
+    for axis, label in enumerate(before):
+        if label in missing:
+            made = raw.ExpandDims(made, axis)
+    for axis, label in enumerate(reversed(after)):
+        if label in missing:
+            made = raw.ExpandDims(made, -1 - axis)
+    if dots:
+        rank, wanted = made.shape.ndims, x.shape.ndims
+        if rank is None or wanted is None:
+            raise ValueError("the gradient of an Einsum with an ellipsis needs the ranks of its operands")
+        if rank > wanted:
+            made = raw.Sum(made, list(range(len(before), len(before) + rank - wanted)))
+    return raw.BroadcastTo(_sum_to(made, x), raw.Shape(x)) if missing or dots else made
+
+
+def _sum_to(made: Tensor, x: Tensor) -> Tensor:
+    """Summed over the dimensions along which x has one element and was repeated."""
+    sizes, wanted = raw.Shape(made), raw.Shape(x)
+    _, axes = raw.BroadcastGradientArgs(sizes, wanted)
+    return raw.Sum(made, axes, keep_dims=True)

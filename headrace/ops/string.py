@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import headrace.kernels.string
 from headrace.framework import raw
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor
 
-__all__ = ["as_string", "string_join"]
+__all__ = ["as_string", "regex_full_match", "regex_replace", "string_join"]
 
 
 def as_string(
@@ -83,4 +84,48 @@ def string_format(
         raise ValueError(f"the template has {count} placeholders {placeholder!r} for {len(tensors)} tensors")
     return raw.StringFormat(
         tensors, template=template, placeholder=placeholder, summarize=summarize, name=name
+    )
+
+
+def regex_full_match(input: Any, pattern: Any, name: str | None = None) -> Tensor:
+    """Whether each string as a whole matches a regular expression.
+
+    Args:
+      input: strings of any shape.
+      pattern: the expression, a scalar string.
+      name: of the operation.
+
+    Returns:
+      Bools of the shape of `input`.
+    """
+    if isinstance(pattern, (str, bytes)):
+        return raw.StaticRegexFullMatch(input, pattern=pattern, name=name or "RegexFullMatch")
+    return raw.RegexFullMatch(input, pattern, name=name or "RegexFullMatch")
+
+
+def regex_replace(
+    input: Any, pattern: Any, rewrite: Any, replace_global: bool = True, name: str | None = None
+) -> Tensor:
+    r"""Each string with what matches a regular expression replaced.
+
+    Args:
+      input: strings of any shape.
+      pattern: the expression, a scalar string.
+      rewrite: what to put there, a scalar string, in which `\1` is the first group.
+      replace_global: whether to replace all matches, or only the first.
+      name: of the operation.
+
+    Returns:
+      Strings of the shape of `input`.
+    """
+    if isinstance(pattern, (str, bytes)) and isinstance(rewrite, (str, bytes)):
+        return raw.StaticRegexReplace(
+            input,
+            pattern=pattern,
+            rewrite=rewrite,
+            replace_global=replace_global,
+            name=name or "RegexReplace",
+        )
+    return raw.RegexReplace(
+        input, pattern, rewrite, replace_global=replace_global, name=name or "RegexReplace"
     )

@@ -12,7 +12,7 @@ from headrace.framework.graph_def import import_graph_def
 from headrace.ops.variables import Variable
 from headrace.train.checkpoint_state import write_whole
 
-__all__ = ["export_meta_graph"]
+__all__ = ["export_meta_graph", "write_graph"]
 
 _VARIABLES = (
     GraphKeys.GLOBAL_VARIABLES,
@@ -91,6 +91,33 @@ def export_meta_graph(
         data = text_format.MessageToString(meta).encode() if as_text else meta.SerializeToString()
         write_whole(os.fspath(filename), data)
     return meta
+
+
+def write_graph(
+    graph_or_graph_def: Any, logdir: str | os.PathLike[str], name: str, as_text: bool = True
+) -> str:
+    """Writes a graph to a file, as a `GraphDef`.
+
+    Args:
+        graph_or_graph_def: The graph, or the message.
+        logdir: The directory, made if it is not there.
+        name: The name of the file.
+        as_text: Whether to write the message as text.
+
+    Returns:
+        The path of the file.
+    """
+    from google.protobuf import text_format
+
+    message = graph_or_graph_def
+    if isinstance(message, Graph):
+        message = message.as_graph_def()
+    folder = os.fspath(logdir)
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, name)
+    data = text_format.MessageToString(message).encode() if as_text else message.SerializeToString()
+    write_whole(path, data)
+    return path
 
 
 def _add_collection(meta: Any, key: str, items: list[Any]) -> None:

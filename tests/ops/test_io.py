@@ -42,7 +42,29 @@ def merge(x):
         return raw.RestoreV2("whole", ["x"], [""], dtypes=[x.dtype])[0]
 
 
+def write_and_read(contents, name="folder/file", node="ReadFile"):
+    """Writes a file and reads it."""
+    with tf.control_dependencies(
+        [raw.WriteFile(name, contents, name="node" if node == "WriteFile" else None)]
+    ):
+        return raw.ReadFile(name, name="node" if node == "ReadFile" else None)
+
+
 RECORDS = [
+    *(
+        OpRecord(
+            op,
+            cases=[
+                Case((text("some\0 words").reshape(()),), {"node": op}),
+                Case((text("").reshape(()),), {"node": op}),
+            ],
+            build=write_and_read,
+            reference=lambda contents, node: contents,
+            dtypes=(),
+            no_empty="its inputs are scalars",
+        )
+        for op in ("ReadFile", "WriteFile")
+    ),
     OpRecord(
         "SaveV2",
         cases=[Case((TENSOR,)), Case((np.zeros((0, 2)),)), Case((np.array(2.5),))],
@@ -119,3 +141,12 @@ def test_shapes_of_slices_are_static():
 def test_what_is_no_slice(spec):
     with pytest.raises((ValueError, errors.InvalidArgumentError), match="slice"):
         raw.RestoreV2("m", ["a"], [spec], dtypes=[tf.float32])
+
+
+def test_files_that_are_not_there():
+    with tf.Session() as sess:
+        with pytest.raises(errors.NotFoundError, match="no/such/file"):
+            sess.run(raw.ReadFile("no/such/file"))
+        sess.run(raw.WriteFile("file", "text"))
+        with pytest.raises(errors.OpError, match="file/below"):
+            sess.run(raw.WriteFile("file/below", "text"))

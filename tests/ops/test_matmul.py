@@ -51,7 +51,45 @@ BATCH_BAD = [
     Bad((ints(4), ints(4)), match="rank"),
 ]
 
+
+def einsum(inputs, equation):
+    return np.einsum(equation, *inputs)
+
+
 RECORDS = [
+    OpRecord(
+        "Einsum",
+        [
+            Case(([ints(2, 3, 4), ints(2, 4, 5)],), {"equation": "bij,bjk->bik"}),
+            Case(([ints(2, 3, 2, 4), ints(2, 5, 2, 4)],), {"equation": "bqhd,bkhd->bhqk"}),
+            Case(([ints(3, 4), ints(4, 2, 5)],), {"equation": "ac,cde->ade"}, name="as_it_lies"),
+            Case(([ints(4, 3), ints(5, 4)],), {"equation": "ka,bk->ab"}, name="both_transposed"),
+            Case(([ints(3, 4), ints(3, 4)],), {"equation": "ij,ij->"}),
+            Case(([ints(3), ints(4)],), {"equation": "i,j->ji"}),
+            Case(([ints(2, 3), ints(3, 4)],), {"equation": "ij, jk -> k"}, name="summed_in_one_operand"),
+            Case(([ints(2, 3, 4)],), {"equation": "ijk->kij"}),
+            Case(([ints(2, 3, 4)],), {"equation": "ijk->j"}),
+            Case(([ints(3, 3, 2)],), {"equation": "iij->ji"}, gradient=False, name="diagonal"),
+            Case(([ints(2, 1, 3, 4), ints(5, 4, 2)],), {"equation": "...ij,...jk->...ik"}, name="broadcast"),
+            Case(([ints(3, 2, 4), ints(4)],), {"equation": "a...k,k->...a"}, name="inner_ellipsis"),
+            Case(([complexes(3, 4), complexes(5, 4)],), {"equation": "ik,jk->ij"}, COMPLEX, False),
+            Case(([ints(0, 3), ints(3, 2)],), {"equation": "ij,jk->ik"}, name="no_rows"),
+            Case(([ints(2, 0), ints(0, 3)],), {"equation": "ij,jk->ik"}, name="no_inner"),
+        ],
+        einsum,
+        ALL,
+        differentiable=(0,),
+        bad=[
+            Bad(([ints(2, 3), ints(4, 5)],), {"equation": "ij,jk->ik"}, match="'j' has the sizes 3 and 4"),
+            Bad(([ints(2, 3)],), {"equation": "ij"}, match="no '->'"),
+            Bad(([ints(2, 3)],), {"equation": "i->i"}, match=r"labels 1 dimensions of operand 0.*\(2, 3\)"),
+            Bad(([ints(2, 3)],), {"equation": "ij,jk->ik"}, match="labels 2 operands, there are 1"),
+            Bad(([ints(2, 3)],), {"equation": "ij->ijk"}, match="is in no operand"),
+            Bad(([ints(2, 3)],), {"equation": "ij->ii"}, match="twice"),
+            Bad(([ints(2, 3)],), {"equation": "i1->i"}, match="labels are letters"),
+            Bad(([ints(2, 3), ints(3, 3)],), {"equation": "...,...->..."}, match="do not broadcast"),
+        ],
+    ),
     OpRecord(
         "MatMul",
         [

@@ -139,6 +139,12 @@ RECORDS = [
         no_empty="its output is a scalar",
     ),
     OpRecord(
+        "DisableCopyOnRead",
+        cases=[Case(inputs=(Var(MATRIX),)), Case(inputs=(Var(np.zeros([0])),))],
+        reference=lambda value: (value,),
+        dtypes=NUMBERS,
+    ),
+    OpRecord(
         "VariableShape",
         cases=[
             Case(inputs=(Var(MATRIX),)),

@@ -1,8 +1,10 @@
+import re
+
 import numpy as np
 import pytest
 
 import headrace as tf
-from headrace.ops.string import as_string, string_format, string_join
+from headrace.ops.string import as_string, regex_full_match, regex_replace, string_format, string_join
 from tests.ops.harness import Bad, Case, OpRecord, run_records
 
 
@@ -23,7 +25,67 @@ def as_strings(x, precision=6, scientific=False, width=-1, fill=""):
     return np.array(flat, object).reshape(x.shape)
 
 
+def matched(strings, pattern):
+    found = [re.fullmatch(str(np.asarray(pattern)), text, re.DOTALL) is not None for text in strings.ravel()]
+    return np.array(found, bool).reshape(strings.shape)
+
+
+def replaced(strings, pattern, rewrite, replace_global=True):
+    count = 0 if replace_global else 1
+    flat = [
+        re.sub(str(np.asarray(pattern)), str(np.asarray(rewrite)), text, count=count)
+        for text in strings.ravel()
+    ]
+    return np.array(flat, object).reshape(strings.shape)
+
+
+def scalar(value):
+    return texts(value).reshape(())
+
+
 RECORDS = [
+    OpRecord(
+        "RegexFullMatch",
+        cases=[Case((texts("ab", "b", "a\nb"), scalar("a.*b"))), Case((texts(), scalar("a")))],
+        reference=matched,
+        dtypes=(),
+        bad=[
+            Bad((texts("a"), scalar("(")), match="no regular expression", when="run"),
+            Bad((texts("a"), texts("a")), match="rank"),
+        ],
+    ),
+    OpRecord(
+        "StaticRegexFullMatch",
+        cases=[
+            Case((texts("ab", "b", "a\nb"),), {"pattern": "a.*b"}),
+            Case((texts(),), {"pattern": "a"}),
+        ],
+        reference=matched,
+        dtypes=(),
+        bad=[Bad((texts("a"),), {"pattern": "["}, match="no regular expression", when="run")],
+    ),
+    OpRecord(
+        "RegexReplace",
+        cases=[
+            Case((texts("aab", "b"), scalar("(a)"), scalar(r"\1-"))),
+            Case((texts("aab", "b"), scalar("a"), scalar("")), {"replace_global": False}),
+            Case((texts(), scalar("a"), scalar("b"))),
+        ],
+        reference=replaced,
+        dtypes=(),
+        bad=[Bad((texts("a"), scalar("a"), scalar(r"\1")), match="cannot replace", when="run")],
+    ),
+    OpRecord(
+        "StaticRegexReplace",
+        cases=[
+            Case((texts("aab", "b"),), {"pattern": "(a)", "rewrite": r"\1-"}),
+            Case((texts("aab", "b"),), {"pattern": "a", "rewrite": "", "replace_global": False}),
+            Case((texts(),), {"pattern": "a", "rewrite": "b"}),
+        ],
+        reference=replaced,
+        dtypes=(),
+        bad=[Bad((texts("a"),), {"pattern": "*", "rewrite": ""}, match="no regular expression", when="run")],
+    ),
     OpRecord(
         "StringFormat",
         cases=[
@@ -80,3 +142,11 @@ def test_public_functions():
         assert session.run(string_format("<{}|{}>", [tf.constant([1, 2]), "s"])) == b"<[1 2]|s>"
         with pytest.raises(ValueError, match="1 placeholders"):
             string_format("{}", [1, 2])
+
+
+def test_patterns_may_be_tensors_or_not():
+    strings = tf.constant(["ab", "c"])
+    with tf.Session() as sess:
+        for pattern in ("a.", tf.constant("a.")):
+            assert list(sess.run(regex_full_match(strings, pattern))) == [True, False]
+            assert list(sess.run(regex_replace(strings, pattern, "x"))) == [b"x", b"c"]
