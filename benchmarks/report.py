@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-import os
 import pathlib
-import platform
 from typing import Any
 
 from lines import LINES, WORKLOADS, Figures
@@ -77,35 +74,6 @@ def busy(results: Results) -> str:
 
 def tables(results: Results) -> str:
     return "\n\n".join(text for text in (workloads(results), others(results), busy(results)) if text)
-
-
-# The lines of a Markdown file between which `write` puts the tables.
-BEGIN, END = "<!-- tables: written by run.py --write -->", "<!-- end of the tables -->"
-
-
-def _machine() -> str:
-    """The processor's name and the number of cores."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = (line.partition(":") for line in cpuinfo.read_text().splitlines())
-        name = next((value.strip() for key, _, value in lines if key.strip() == "model name"), name)
-    return f"{name}, {os.cpu_count()} cores"
-
-
-def write(results: Results, path: pathlib.Path) -> None:
-    """Puts the tables, with date and machine, in their place in a Markdown file.
-
-    Raises:
-      ValueError: if the file has no such place.
-    """
-    text = path.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no lines {BEGIN!r} and {END!r} to put the tables between")
-    head = f"{datetime.date.today()}, {_machine()}; float32, medians."
-    path.write_text(f"{before}{BEGIN}\n\n{head}\n\n{tables(results)}\n\n{END}{after}")
 
 
 def profile(row: str, figures: dict[str, dict[str, Any]]) -> str:

@@ -6,7 +6,6 @@
     python benchmarks/run.py --busy                            beside a process on every core, too
     python benchmarks/run.py --profile --rows MLP              what Headrace spends a step on
     python benchmarks/run.py --json FILE --plot FILE           adds figures to those in FILE, and draws them
-    python benchmarks/run.py --rows --json FILE --write PAGE   only puts the tables of FILE in their place
 
 Each peer is a process of its own, so that their thread pools do not meet; only one works at a time.
 """
@@ -158,7 +157,6 @@ def main() -> None:
     parser.add_argument("--errors", action="store_true", help="show what workers print on stderr")
     parser.add_argument("--json", type=pathlib.Path, help="add all figures to those in this file")
     parser.add_argument("--plot", type=pathlib.Path, help="draw the workloads to this file")
-    parser.add_argument("--write", type=pathlib.Path, help="put the tables in their place in this file")
     options = parser.parse_args()
     results = {}
     if options.json and options.json.exists():
@@ -175,8 +173,6 @@ def main() -> None:
         print(report.tables(results))
     if options.plot:
         report.plot(results, options.plot)
-    if options.write:
-        report.write(results, options.write)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,6 @@ import pytest
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 
 
-def test_the_readme_has_a_place_for_the_tables(modules):
-    _, report, _, _ = modules
-    readme = (BENCHMARKS / "README.md").read_text()
-    assert readme.count(report.BEGIN) == readme.count(report.END) == 1
-
-
 @pytest.fixture
 def modules(monkeypatch):
     """The driver's modules, which are scripts beside each other."""
@@ -71,16 +65,5 @@ def test_tables_compare_with_the_best_peer_and_the_bound(modules, tmp_path):
     assert f"| {row} | 10 | 12.5 | 20 | over limit | — | 8 | 0.80 | 1.25 |" in tables
     assert "| first step, from process start | s | < 2.5 | 1.5 | 6 | — | — | — |" in tables
     assert f"| {row} | 2.10 | — | — | — | — |" in tables
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
-    report.write(results, page)
-    text = page.read_text()
-    assert tables in text
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
-    assert "old" not in text
-    page.write_text("nothing")
-    with pytest.raises(ValueError, match="no lines"):
-        report.write(results, page)
     report.plot(results, tmp_path / "table.png")
     assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
