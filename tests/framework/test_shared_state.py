@@ -171,6 +171,58 @@ def test_evaluation_reads_whole_snapshots_while_training():
         assert session.run(weight)[0] == 400 and session.run(double)[0] == 800
 
 
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_steps_that_feed_themselves_through_queues(lanes):
+    """Random programs whose queues are filled and drained in one step: only data and control order them.
+
+    Every value goes around by a queue of its own, and the two ends are made in any order, so that a plan that
+    lets memory, or the order of the nodes, decide who waits would hang.
+    """
+    random = np.random.RandomState(lanes)
+    for _ in range(40):
+        with tf.Graph().as_default():
+            x = tf.placeholder(tf.float32, [300])
+            queues = [tf.FIFOQueue(2, tf.float32, shapes=[[300]]) for _ in range(random.randint(1, 5))]
+            taken = {int(i): queues[i].dequeue() for i in random.permutation(len(queues))}
+            fed = random.randn(300).astype(np.float32)
+            # Queue i carries what is computed from x or from a queue before it.
+            sources = [int(random.randint(-1, i)) for i in range(len(queues))]
+            lengths = random.randint(1, 6, size=len(queues))
+            values = []
+            for source, length in zip(sources, lengths):
+                values.append(fed if source < 0 else values[source])
+                for _ in range(length):
+                    values[-1] = np.sin(values[-1] * 2)
+            puts, results = [], {}
+            for i in random.permutation(2 * len(queues)):
+                if i % 2:
+                    tensor = x if sources[i // 2] < 0 else taken[sources[i // 2]]
+                    for _ in range(lengths[i // 2]):
+                        tensor = tf.sin(tensor * 2.0)
+                    puts.append(queues[i // 2].enqueue(tensor))
+                else:
+                    results[i // 2] = tf.cos(tf.reverse(tf.cos(taken[i // 2]), [0]))
+            config = tf.ConfigProto(inter_op_parallelism_threads=lanes)
+            with tf.Session(config=config) as session:
+                soon = tf.RunOptions(timeout_in_ms=30_000)
+                got = session.run([results, puts], {x: fed}, options=soon)[0]
+            for i, result in got.items():
+                np.testing.assert_allclose(result, np.cos(np.cos(values[i])[::-1]), rtol=1e-4, atol=1e-5)
+
+
+def test_a_body_that_waits_holds_up_nobody():
+    """A loop that takes elements out, and what puts them in, run side by side on one lane."""
+    x = tf.placeholder(tf.float32, [])
+    queue = tf.FIFOQueue(1, tf.float32, shapes=[[]])
+    total = tf.while_loop(lambda i, _: i < 3, lambda i, sum: (i + 1, sum + queue.dequeue()), [0, 0.0])[1]
+    either = tf.cond(x > 0, lambda: queue.dequeue() * 2, lambda: x)
+    puts = [queue.enqueue(tf.sin(x) + float(i)) for i in range(4)]
+    with tf.Session() as session:
+        soon = tf.RunOptions(timeout_in_ms=30_000)
+        sums = session.run([total, either, puts], {x: 1.0}, options=soon)[:2]
+        assert np.isclose(sums[0] + sums[1] / 2, 4 * np.sin(1) + 6, atol=1e-5)
+
+
 def test_a_session_may_be_closed_under_its_threads():
     queue = tf.FIFOQueue(1, tf.int32, shapes=[[]])
     take = queue.dequeue()
