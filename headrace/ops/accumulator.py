@@ -123,9 +123,7 @@ class ConditionalAccumulator(ConditionalAccumulatorBase):
         Raises:
           errors.InvalidArgumentError: when it runs, if `num_required` is less than 1.
         """
-        taken = raw.AccumulatorTakeGradient(
-            self._accumulator_ref, num_required, dtype=self._dtype, name=name
-        )
+        taken = raw.AccumulatorTakeGradient(self._accumulator_ref, num_required, dtype=self._dtype, name=name)
         taken.set_shape(self._shape)
         return taken
 
@@ -208,8 +206,8 @@ class SparseConditionalAccumulator(ConditionalAccumulatorBase):
           name: of the operation.
 
         Returns:
-          A tuple `(indices, values, shape)`: ascending indices, the mean or sum of each of these rows, and the
-          shape of the whole, with -1 for a number of rows that is not known.
+          A tuple `(indices, values, shape)`: ascending indices, the mean or sum of each of these rows, and
+          the shape of the whole, with -1 for a number of rows that is not known.
         """
         return raw.SparseAccumulatorTakeGradient(
             self._accumulator_ref, num_required, dtype=self._dtype, name=name

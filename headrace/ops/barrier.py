@@ -34,7 +34,9 @@ class Barrier:
         if shapes is None:
             self._shapes = [TensorShape(None)] * len(self._types)
         else:
-            single = isinstance(shapes, TensorShape) or not len(shapes) or not isinstance(shapes, (list, tuple))
+            single = (
+                isinstance(shapes, TensorShape) or not len(shapes) or not isinstance(shapes, (list, tuple))
+            )
             self._shapes = [TensorShape(each) for each in ([shapes] if single else shapes)]
             if len(self._shapes) != len(self._types):
                 raise ValueError(

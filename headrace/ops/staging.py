@@ -94,7 +94,9 @@ class BaseStagingArea:
     def _checked(self, values: Sequence[Any], places: Sequence[int]) -> list[Tensor]:
         """The values of these components as tensors."""
         if len(values) != len(places):
-            raise ValueError(f"there are {len(values)} values for {len(places)} components; give one for each")
+            raise ValueError(
+                f"there are {len(values)} values for {len(places)} components; give one for each"
+            )
         tensors = []
         for value, place in zip(values, places):
             if not 0 <= place < len(self._dtypes):
@@ -233,7 +235,9 @@ class MapStagingArea(BaseStagingArea):
     def _op(self, name: str) -> Any:
         return getattr(raw, self._kind + name)
 
-    def put(self, key: Any, vals: Any, indices: Sequence[Any] | None = None, name: str | None = None) -> Operation:
+    def put(
+        self, key: Any, vals: Any, indices: Sequence[Any] | None = None, name: str | None = None
+    ) -> Operation:
         """Stages an element, or some of its components, waiting for room.
 
         An element that is complete stays as it is.
@@ -254,7 +258,9 @@ class MapStagingArea(BaseStagingArea):
             values = vals if isinstance(vals, (list, tuple)) else [vals]
             places = self._places(indices)
             if len(values) != len(places):
-                raise ValueError(f"there are {len(values)} values for {len(places)} components; give one for each")
+                raise ValueError(
+                    f"there are {len(values)} values for {len(places)} components; give one for each"
+                )
             by_place = dict(sorted(zip(places, values)))
         with name_scope(name, f"{self._name}_put", list(by_place.values())) as scope:
             tensors = self._checked(list(by_place.values()), list(by_place))

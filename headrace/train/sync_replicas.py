@@ -26,10 +26,10 @@ __all__ = ["SyncReplicasOptimizer"]
 class SyncReplicasOptimizer(Optimizer):
     """Waits for the gradients of several workers, applies their mean, and lets the workers go on.
 
-    A worker adds its gradients to accumulators, stamped with the step that they are of, and waits for a token.
-    The chief's queue runner takes the mean as soon as enough of them have come, applies it, and gives out
-    tokens that tell the new step. Gradients that come late are dropped by their stamps, so that a slow worker
-    holds up nobody where more workers run than are waited for.
+    A worker adds its gradients to accumulators, stamped with the step that they are of, and waits for a
+    token. The chief's queue runner takes the mean as soon as enough of them have come, applies it, and gives
+    out tokens that tell the new step. Gradients that come late are dropped by their stamps, so that a slow
+    worker holds up nobody where more workers run than are waited for.
 
         worker 1 ── gradients of step 7 ──▶ ┌─────────────┐ enough? mean
         worker 2 ── gradients of step 7 ──▶ │ accumulator │ ─────────────▶ update, step 8
@@ -73,7 +73,7 @@ class SyncReplicasOptimizer(Optimizer):
         self._opt = opt
         self._replicas_to_aggregate = replicas_to_aggregate
         self._total_num_replicas = replicas_to_aggregate if total_num_replicas is None else total_num_replicas
-        # Workers that outnumber what is waited for each need a token, and so do gradients that are waited for.
+        # Workers that outnumber what is waited for each need one, and so do gradients that are waited for.
         self._tokens_per_step = max(self._total_num_replicas, replicas_to_aggregate)
         self._variable_averages = variable_averages
         self._variables_to_average = variables_to_average
@@ -86,7 +86,9 @@ class SyncReplicasOptimizer(Optimizer):
         """The gradients, as `opt` computes them."""
         return self._opt.compute_gradients(*args, **kwargs)
 
-    def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Operation:
+    def apply_gradients(
+        self, grads_and_vars: Any, global_step: Any = None, name: str | None = None
+    ) -> Operation:
         """Adds a worker's gradients, and waits until it may go on.
 
         Args:
@@ -120,7 +122,10 @@ class SyncReplicasOptimizer(Optimizer):
                 means.append((self._accumulate(grad, variable, stamp, added), variable))
             self.chief_init_op = control_flow.group(
                 self.local_step_init_op,
-                *(one.set_global_step(math.cast(global_step.read_value(), dtypes.int64)) for one in self._accumulators),
+                *(
+                    one.set_global_step(math.cast(global_step.read_value(), dtypes.int64))
+                    for one in self._accumulators
+                ),
             )
             tokens = self._tokens = FIFOQueue(
                 -1, step_dtype, shapes=[[]], shared_name="sync_token_q", name="sync_token_q"
@@ -140,7 +145,7 @@ class SyncReplicasOptimizer(Optimizer):
         return train_op
 
     def _accumulate(self, grad: Gradient | None, variable: Any, stamp: Tensor, added: list[Operation]) -> Any:
-        """Adds a gradient to an accumulator of its variable; returns the mean of as many as are waited for."""
+        """Adds a gradient to its variable's accumulator; returns the mean of as many as are waited for."""
         if grad is None:
             return None
         shared_name = f"{variable.name}/grad_accum"
@@ -182,8 +187,8 @@ class SyncReplicasOptimizer(Optimizer):
             num_tokens = self._replicas_to_aggregate
         elif num_tokens < needed:
             raise ValueError(
-                f"num_tokens is {num_tokens}; {self._total_num_replicas} workers need at least {needed} to give "
-                f"{self._replicas_to_aggregate} gradients"
+                f"num_tokens is {num_tokens}; {self._total_num_replicas} workers need at least {needed} to "
+                f"give {self._replicas_to_aggregate} gradients"
             )
         if num_tokens <= 0:
             return control_flow.no_op(name="no_init_tokens")

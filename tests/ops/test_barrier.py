@@ -67,7 +67,9 @@ RECORDS = [
     OpRecord("BarrierTakeMany", CASES, keys_and_rows, build=through(take="node"), **ANY),
     OpRecord("BarrierClose", CASES, keys_and_rows, build=close, **ANY),
     OpRecord("BarrierReadySize", CASES, lambda _: np.int32(2), build=size("BarrierReadySize"), **ANY),
-    OpRecord("BarrierIncompleteSize", CASES, lambda _: np.int32(2), build=size("BarrierIncompleteSize"), **ANY),
+    OpRecord(
+        "BarrierIncompleteSize", CASES, lambda _: np.int32(2), build=size("BarrierIncompleteSize"), **ANY
+    ),
 ]
 
 run_records(globals(), RECORDS)
@@ -166,7 +168,9 @@ def test_misuse():
     put = barrier.insert_many(1, ["a"], fed)
     with tf.Session() as session:
         session.run(put, {fed: [[1, 2]]})
-        with pytest.raises(tf.errors.InvalidArgumentError, match="'a' has component 1 already.*test_barrier.py"):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"'a' has component 1 already.*test_barrier\.py"
+        ):
             session.run(put, {fed: [[1, 2]]})
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"shape \(3\)|\(3,\)"):
             session.run(barrier.insert_many(1, ["b"], fed), {fed: [[1, 2, 3]]})

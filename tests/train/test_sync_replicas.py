@@ -122,9 +122,7 @@ def test_spare_workers_make_up_for_slow_ones():
 
 def test_rows_are_waited_for_too():
     table = tf.Variable(tf.zeros([4, 2]))
-    cluster = Cluster(
-        2, 2, lambda x: tf.reduce_sum(tf.gather(table, tf.cast(x, tf.int32))), rate=1.0
-    )
+    cluster = Cluster(2, 2, lambda x: tf.reduce_sum(tf.gather(table, tf.cast(x, tf.int32))), rate=1.0)
     with tf.Session() as session:
         cluster.start(session)
         threads = [
@@ -170,7 +168,9 @@ def test_slots_and_averages_are_the_inner_optimizers():
 
 def test_misuse():
     weight = tf.Variable(1.0)
-    optimizer = tf.train.SyncReplicasOptimizer(tf.train.GradientDescentOptimizer(0.1), 4, total_num_replicas=2)
+    optimizer = tf.train.SyncReplicasOptimizer(
+        tf.train.GradientDescentOptimizer(0.1), 4, total_num_replicas=2
+    )
     with pytest.raises(ValueError, match="call apply_gradients first"):
         optimizer.get_chief_queue_runner()
     with pytest.raises(ValueError, match="call apply_gradients first"):
