@@ -1,11 +1,15 @@
 """State shared by concurrent steps: many threads over variables and queues, and the patterns of training."""
 
+import os
+import signal
 import threading
 
 import numpy as np
 import pytest
 
 import headrace as tf
+from headrace.ops.barrier import Barrier
+from headrace.ops.staging import MapStagingArea, StagingArea
 
 
 @pytest.fixture(autouse=True)
@@ -262,3 +266,130 @@ def test_a_session_may_be_closed_under_its_threads():
     for thread in threads:
         thread.join(10)
     assert len(ended) == 8
+
+
+def test_containers_are_forgotten_one_by_one():
+    with tf.container("box"):
+        boxed = tf.Variable(1.0, name="boxed")
+        queue = tf.FIFOQueue(3, tf.float32, shapes=[[]], shared_name="boxed_queue")
+    plain = tf.Variable(2.0, name="plain")
+    put = queue.enqueue(5.0)
+    target = "containers"
+    with tf.Session(target) as session:
+        session.run(tf.global_variables_initializer())
+        session.run(put)
+    with tf.Session(target) as session:
+        assert session.run([boxed, plain, queue.size()]) == [1, 2, 1]
+    tf.Session.reset(target, ["box"])
+    with tf.Session(target) as session:
+        assert session.run(plain) == 2
+        assert session.run(queue.size()) == 0
+        with pytest.raises(tf.errors.FailedPreconditionError, match="'boxed' has no value yet"):
+            session.run(boxed)
+    tf.Session.reset(target)
+    with tf.Session(target) as session, pytest.raises(tf.errors.FailedPreconditionError):
+        session.run(plain)
+
+
+def test_a_reset_ends_the_sessions_of_its_target():
+    weight = tf.Variable(1.0)
+    queue = tf.FIFOQueue(1, tf.int32, shapes=[[]])
+    take = queue.dequeue()
+    used, waiting, other = tf.Session("reset"), tf.Session("reset"), tf.Session("kept")
+    for session in (used, other):
+        session.run(weight.initializer)
+    ended = []
+
+    def wait():
+        with pytest.raises(tf.errors.CancelledError, match="the session was closed"):
+            waiting.run(take)
+        ended.append(True)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    with pytest.raises(tf.errors.DeadlineExceededError):
+        waiting.run(take, options=tf.RunOptions(timeout_in_ms=50))
+    tf.Session.reset("reset")
+    thread.join(30)
+    assert ended
+    for session in (used, waiting):
+        with pytest.raises(tf.errors.FailedPreconditionError, match="the session is closed"):
+            session.run(weight)
+    assert other.run(weight) == 1
+
+
+def test_sessions_draw_random_numbers_of_their_own():
+    """A random operation's state is its session's: another session begins anew."""
+    draw = tf.random_uniform([4], seed=1)
+    again = tf.random_uniform([4], seed=1)
+    first, second = tf.Session(), tf.Session()
+    one, two = first.run(draw), first.run(draw)
+    assert (one != two).any()
+    np.testing.assert_array_equal(second.run(draw), one)
+    np.testing.assert_array_equal(tf.Session().run(draw), one)
+    np.testing.assert_array_equal(second.run(draw), two)
+    # Two operations of one seed each have a state.
+    both = tf.Session().run([draw, again])
+    np.testing.assert_array_equal(both[0], one)
+    np.testing.assert_array_equal(both[1], one)
+    # One step draws once, however often it is asked.
+    np.testing.assert_array_equal(*first.run([draw, tf.identity(draw)]))
+
+
+def test_threads_count_up_to_a_limit():
+    limit, threads = 500, 8
+    counter = tf.Variable(0, dtype=tf.int64)
+    count = counter.count_up_to(limit)
+    seen = []
+    with tf.Session() as session:
+        session.run(counter.initializer)
+
+        def work():
+            run = session.make_callable(count)
+            with pytest.raises(tf.errors.OutOfRangeError):
+                while True:
+                    seen.append(int(run()))
+
+        run_all([work] * threads)
+        assert sorted(seen) == list(range(limit))
+        assert session.run(counter) == limit
+
+
+@pytest.mark.parametrize("kind", ["fifo", "padding", "shuffled", "priority", "staging", "barrier", "sum"])
+@pytest.mark.parametrize("end", ["deadline", "close", "interrupt"])
+def test_whatever_waits_is_ended(kind, end):
+    """Every blocking operation, and every way in which a step that waits ends early."""
+    if kind == "fifo":
+        wait = tf.FIFOQueue(1, tf.int32, shapes=[[]]).dequeue()
+    elif kind == "padding":
+        wait = tf.PaddingFIFOQueue(1, tf.int32, shapes=[[None]]).dequeue_many(2)
+    elif kind == "shuffled":
+        wait = tf.RandomShuffleQueue(3, 1, tf.int32, shapes=[[]]).dequeue_up_to(2)
+    elif kind == "priority":
+        wait = tf.PriorityQueue(1, tf.int32, shapes=[[]]).dequeue()
+    elif kind == "staging":
+        wait = [
+            StagingArea([tf.int32]).get(),
+            MapStagingArea([tf.int32]).get(3),
+            MapStagingArea([tf.int32]).get(),
+        ]
+    elif kind == "barrier":
+        wait = Barrier(tf.int32, shapes=[[]]).take_many(1)
+    else:
+        wait = [
+            tf.ConditionalAccumulator(tf.float32).take_grad(1),
+            tf.SparseConditionalAccumulator(tf.float32).take_grad(1),
+        ]
+    session = tf.Session()
+    if end == "deadline":
+        with pytest.raises(tf.errors.DeadlineExceededError):
+            session.run(wait, options=tf.RunOptions(timeout_in_ms=50))
+    else:
+        stop = session.close if end == "close" else (lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer = threading.Timer(0.1, stop)
+        timer.start()
+        with pytest.raises(tf.errors.CancelledError if end == "close" else KeyboardInterrupt):
+            session.run(wait)
+        timer.join(30)
+    if end != "close":
+        assert session.run(tf.constant(3)) == 3
