@@ -13,7 +13,7 @@ help:
 	@echo "make demo           build, install into $(VENV), and train a network on real handwritten digits"
 	@echo "make test           the same set-up with the test tools, and every test"
 	@echo "make lint           ruff, mypy and clang-format"
-	@echo "make test-sanitize  the core's C++ tests under ASan and UBSan"
+	@echo "make test-sanitize  the core's C++ tests under ASan and UBSan, and under TSan"
 	@echo "make test-interop   the same graphs here and in TensorFlow (installs it into $(VENV)-peers)"
 	@echo "make bench          the workloads beside their peers (installs them into $(VENV)-peers)"
 	@echo "make stubs          regenerate the types of the core"
@@ -54,11 +54,15 @@ format: $(VENV)/tools
 
 # ---- longer checks
 
+# Under ThreadSanitizer, loops run on plain threads instead of OpenMP's (core/base/parallel.cc).
 test-sanitize: $(VENV)/tools
-	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DHEADRACE_PYTHON=OFF -DHEADRACE_TESTS=ON \
-	  -DHEADRACE_SANITIZE=address,undefined -DPython_EXECUTABLE=$(abspath $(BIN)/python)
-	$(BIN)/ninja -C build/sanitize -j $(JOBS)
-	build/sanitize/headrace_tests
+	set -e; for kind in address,undefined thread; do \
+	  build=build/sanitize-$${kind%%,*}; \
+	  $(BIN)/cmake -S . -B $$build -G Ninja -DHEADRACE_PYTHON=OFF -DHEADRACE_TESTS=ON \
+	    -DHEADRACE_SANITIZE=$$kind -DPython_EXECUTABLE=$(abspath $(BIN)/python); \
+	  $(BIN)/ninja -C $$build -j $(JOBS); \
+	  $$build/headrace_tests; \
+	done
 
 $(VENV)-peers/tools:
 	$(PYTHON) -m venv $(VENV)-peers

@@ -85,6 +85,7 @@ from headrace.gradients.custom import custom_gradient, grad_pass_through
 from headrace.gradients.engine import AggregationMethod, UnconnectedGradients, gradients
 from headrace.gradients.jacobian import batch_jacobian, hessians, jacobian
 from headrace.gradients.registry import NoGradient, NotDifferentiable, RegisterGradient
+from headrace.ops.accumulator import *
 from headrace.ops.array import *
 from headrace.ops.checks import *
 from headrace.ops.clip import *

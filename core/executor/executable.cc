@@ -5,8 +5,9 @@
 #include <map>
 #include <queue>
 #include <unordered_map>
+#include <unordered_set>
 
-#include "core/plan/memory.h"
+#include "core/executor/waits.h"
 
 namespace headrace {
 
@@ -29,10 +30,16 @@ class CpuExecutable::Builder {
       if (!node->has(Trait::argument)) prepare_node(*node);
     }
     place_results();
+    choose_lanes();
     find_lifetimes();
     share_in_place();
     place_in_arena();
-    choose_lanes();
+    if (made_.in_order_) {
+      drop_idle_instructions();
+    } else {
+      share_held_values();
+      connect();
+    }
     for (std::size_t i = 0; i < made_.values_.size(); ++i) {
       const Home home = made_.values_[i].home;
       if (home != Home::arena && home != Home::fixed) made_.transient_values_.push_back(int(i));
@@ -82,7 +89,6 @@ class CpuExecutable::Builder {
 
     PrepareContext context(node, inputs, constants, outputs, environment_);
     instruction.kernel = prepare(context);
-    const int position = int(made_.instructions_.size());
     for (int i = 0; i < node.num_outputs(); ++i) {
       instruction.outputs.push_back(make_output(node, i, context, instruction));
       if (outputs[i].shape.is_full()) instruction.output_bytes += bytes_of(outputs[i]);
@@ -90,16 +96,47 @@ class CpuExecutable::Builder {
     in_place_.push_back(context.in_place());
     scratch_.push_back(context.scratch_bytes());
     instruction.input_types = std::move(inputs);
-    instruction.blocking = node.has(Trait::blocking);
+    instruction.blocking = may_wait(node);
     instruction.node = node.name();
     instruction.op = node.op().name();
     instruction.source = made_at(node);
-    for (Node* before : node.control_inputs()) {
-      if (const auto it = position_of_.find(before); it != position_of_.end())
-        control_edges_.push_back({it->second, position});
-    }
-    position_of_[&node] = position;
+    add_edges(node, instruction.blocking);
     made_.instructions_.push_back(std::move(instruction));
+  }
+
+  // Whether the node, or anything in the functions that it calls, may wait for another step.
+  bool may_wait(const Node& node) {
+    if (node.has(Trait::blocking)) return true;
+    const auto called = [&](const FunctionName& name) {
+      const auto [it, added] = waiting_functions_.try_emplace(name.name, false);
+      if (!added) return it->second;
+      const auto function = node.graph().find_function(name.name);
+      if (!function) return false;
+      const auto& nodes = function->graph.nodes();
+      const bool waits =
+          std::any_of(nodes.begin(), nodes.end(), [&](const auto& one) { return one && may_wait(*one); });
+      return waiting_functions_[name.name] = waits;
+    };
+    for (const auto& [name, attr] : node.attrs()) {
+      if (const auto* one = std::get_if<FunctionName>(&attr); one && called(*one)) return true;
+      const auto* several = std::get_if<std::vector<FunctionName>>(&attr);
+      if (several && std::any_of(several->begin(), several->end(), called)) return true;
+    }
+    return false;
+  }
+
+  // From all that the node reads and waits for.
+  void add_edges(const Node& node, bool blocking) {
+    const int position = int(made_.instructions_.size());
+    std::vector<int> before;
+    const auto after = [&](const Node* other) {
+      if (const auto it = position_of_.find(other); it != position_of_.end()) before.push_back(it->second);
+    };
+    for (const Output& input : node.inputs()) after(input.node);
+    for (const Node* other : node.control_inputs()) after(other);
+    for (int other : before) edges_.push_back({other, position});
+    waits_.add(before, blocking);
+    position_of_[&node] = position;
   }
 
   int make_output(Node& node, int i, const PrepareContext& context, Instruction& instruction) {
@@ -145,25 +182,35 @@ class CpuExecutable::Builder {
     }
   }
 
+  // One lane runs the instructions in order. More lanes, or operations that wait, need to know who waits for
+  // whom.
+  void choose_lanes() {
+    const auto& instructions = made_.instructions_;
+    const bool waits =
+        std::any_of(instructions.begin(), instructions.end(), [](auto& one) { return one.blocking; });
+    made_.lanes_ = std::max(1, options_.inter_op_threads);
+    made_.in_order_ = !waits && made_.lanes_ == 1;
+  }
+
   void find_lifetimes() {
+    users_.resize(made_.values_.size());
     const int end = int(made_.instructions_.size());
     for (int position = 0; position < end; ++position) {
       const Instruction& instruction = made_.instructions_[position];
-      // What a waiting operation holds is nobody else's until the end: others must not wait for it.
-      const int until = instruction.blocking ? end : position;
-      for (int value : instruction.outputs) touch(value, until);
-      for (int value : instruction.inputs) touch(value, until);
+      for (int value : instruction.outputs) touch(value, position);
+      for (int value : instruction.inputs) touch(value, position);
     }
     for (const auto& [value, type] : made_.result_values_) made_.values_[value].last = end;
     for (int value = 0; value < int(made_.values_.size()); ++value) {
       const Value& v = made_.values_[value];
-      const bool held = v.home == Home::own || v.home == Home::argument;
-      if (held && v.last < end && end > 0) made_.instructions_[v.last].releases.push_back(value);
+      if (is_held(v) && v.last < end && end > 0) made_.instructions_[v.last].releases.push_back(value);
     }
   }
   void touch(int value, int position) {
     made_.values_[value].last = std::max(made_.values_[value].last, position);
+    if (users_[value].empty() || users_[value].back() != position) users_[value].push_back(position);
   }
+  static bool is_held(const Value& value) { return value.home == Home::own || value.home == Home::argument; }
 
   // Lets an output take over the memory of an input that ends with the same instruction: they become one
   // block.
@@ -180,18 +227,33 @@ class CpuExecutable::Builder {
           if (block_of_[in] < 0 || made_.values_[in].last != position || taken_.contains(in)) continue;
           if (bytes_of(made_.values_[in].type) != bytes_of(value.type)) continue;
           if (!only_read_elementwise(instruction, position, int(i), in)) continue;
+          if (!readers_may_precede(in, position)) continue;
           block_of_[out] = block_of_[in];
-          taken_[in] = out;
+          taken_.insert(in);
           break;
         }
-        if (block_of_[out] < 0) {
-          block_of_[out] = int(blocks_.size());
-          blocks_.push_back({std::size_t(bytes_of(value.type)), value.first, value.last, 0});
-        }
+        if (block_of_[out] < 0) block_of_[out] = add_block(std::size_t(bytes_of(value.type)), value.first);
         Block& block = blocks_[block_of_[out]];
         block.last = std::max(block.last, value.last);
+        last_users_[block_of_[out]] = users_[out];
       }
     }
+  }
+  int add_block(std::size_t bytes, int first) {
+    blocks_.push_back({bytes, first, first, 0});
+    last_users_.push_back({first});
+    return int(blocks_.size()) - 1;
+  }
+  // The other readers of a value that the instruction overwrites have to come before it.
+  bool readers_may_precede(int value, int position) {
+    if (made_.in_order_) return true;
+    for (int user : users_[value]) {
+      if (user != position && !waits_.contains(waits_.before(position), waits_.after(user))) return false;
+    }
+    for (int user : users_[value]) {
+      if (user != position) edges_.push_back({user, position});
+    }
+    return true;
   }
   // Every input of the instruction that is this value may be overwritten by output i, under one shape.
   bool only_read_elementwise(const Instruction& instruction, int position, int i, int value) const {
@@ -210,10 +272,9 @@ class CpuExecutable::Builder {
     std::vector<int> scratch_block(scratch_.size(), -1);
     for (int position = 0; position < int(scratch_.size()); ++position) {
       if (scratch_[position] == 0) continue;
-      scratch_block[position] = int(blocks_.size());
-      blocks_.push_back({scratch_[position], position, position, 0});
+      scratch_block[position] = add_block(scratch_[position], position);
     }
-    made_.arena_bytes_ = assign_offsets(blocks_);
+    made_.arena_bytes_ = assign_offsets(blocks_, who_may_follow());
     for (std::size_t value = 0; value < made_.values_.size(); ++value) {
       if (block_of_[value] >= 0) made_.values_[value].offset = blocks_[block_of_[value]].offset;
     }
@@ -223,68 +284,59 @@ class CpuExecutable::Builder {
     }
   }
 
-  // One lane runs the instructions in order and needs no edges. More lanes, or operations that wait, need
-  // them: data, control, and from every reader of a piece of memory to whoever writes it next.
-  void choose_lanes() {
-    auto& instructions = made_.instructions_;
-    const bool waits =
-        std::any_of(instructions.begin(), instructions.end(), [](auto& one) { return one.blocking; });
-    made_.lanes_ = std::max(1, options_.inter_op_threads);
-    made_.in_order_ = !waits && made_.lanes_ == 1;
-    if (made_.in_order_) {
-      drop_idle_instructions();
-      return;
+  // Where instructions run as they come, memory passes on only where that makes nobody wait for more blocking
+  // operations (see waits.h).
+  std::function<bool(const Block&, const Block&)> who_may_follow() {
+    if (made_.in_order_) return {};
+    std::vector<int> first, last;
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+      first.push_back(waits_.before(blocks_[i].first));
+      int set = 0;
+      for (int user : last_users_[i]) set = waits_.unite(set, waits_.after(user));
+      last.push_back(set);
     }
-    std::vector<std::pair<int, int>> edges = control_edges_;
-    // Instructions by value, in order. Several make one: those that pass it on under another name too.
-    std::vector<std::vector<int>> touched(made_.values_.size()), makers(made_.values_.size());
-    for (int position = 0; position < int(instructions.size()); ++position) {
-      for (int value : instructions[position].inputs) {
-        for (int maker : makers[value]) edges.push_back({maker, position});
-        touched[value].push_back(position);
-      }
-      for (int value : instructions[position].outputs) {
-        makers[value].push_back(position);
-        touched[value].push_back(position);
-      }
-    }
-    // Memory in order of first use; each new user waits for all that touched what lies there before.
-    struct Region {
-      std::size_t begin, end;
-      int first;
-      std::vector<int> users;
+    return [this, first = std::move(first), last = std::move(last)](const Block& a, const Block& b) {
+      return waits_.contains(first[std::size_t(&b - blocks_.data())], last[std::size_t(&a - blocks_.data())]);
     };
-    std::vector<Region> regions;
-    for (std::size_t value = 0; value < made_.values_.size(); ++value) {
+  }
+
+  // On lanes nobody knows which of several readers comes last: they count. Who only passes a value on under
+  // another name is no reader.
+  void share_held_values() {
+    made_.readers_.assign(made_.values_.size(), 0);
+    std::vector<int> held;
+    for (Instruction& instruction : made_.instructions_) {
+      held.insert(held.end(), instruction.releases.begin(), instruction.releases.end());
+      instruction.releases.clear();
+    }
+    for (int value : held) {
       const Value& v = made_.values_[value];
-      if (v.home == Home::arena)
-        regions.push_back({v.offset, v.offset + std::size_t(bytes_of(v.type)), v.first, touched[value]});
-    }
-    for (int position = 0; position < int(scratch_.size()); ++position) {
-      const auto begin = instructions[position].scratch_offset;
-      if (scratch_[position]) regions.push_back({begin, begin + scratch_[position], position, {position}});
-    }
-    for (const Region& earlier : regions) {
-      for (const Region& later : regions) {
-        if (later.first <= earlier.first || later.begin >= earlier.end || earlier.begin >= later.end)
-          continue;
-        for (int user : earlier.users) {
-          if (user < later.first) edges.push_back({user, later.first});
-        }
+      std::vector<int> readers;
+      for (int user : users_[value]) {
+        const bool makes = v.home == Home::own && user == v.first;
+        if (!makes && !made_.instructions_[user].kernel->does_nothing()) readers.push_back(user);
       }
+      if (readers.size() <= 1) {
+        made_.instructions_[readers.empty() ? v.last : readers[0]].releases.push_back(value);
+        continue;
+      }
+      made_.readers_[value] = int(readers.size());
+      for (int reader : readers) made_.instructions_[reader].shares.push_back(value);
     }
-    // A value with several readers is not released early: nobody waits for another reader of it.
-    for (int position = 0; position < int(instructions.size()); ++position) {
-      std::erase_if(instructions[position].releases, [&](int value) {
-        const auto& made = makers[value];
-        return std::any_of(touched[value].begin(), touched[value].end(), [&](int user) {
-          return user != position && std::find(made.begin(), made.end(), user) == made.end();
-        });
-      });
+  }
+
+  // Who waits for whom: by data and control, and where memory passes from one value to another.
+  void connect() {
+    auto& instructions = made_.instructions_;
+    const auto [edges, joins] = order_by_memory(blocks_, last_users_, int(instructions.size()));
+    edges_.insert(edges_.end(), edges.begin(), edges.end());
+    for (int i = 0; i < joins; ++i) {
+      instructions.emplace_back();
+      instructions.back().kernel = nothing_to_run();
     }
-    std::sort(edges.begin(), edges.end());
-    edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
-    for (const auto& [before, after] : edges) {
+    std::sort(edges_.begin(), edges_.end());
+    edges_.erase(std::unique(edges_.begin(), edges_.end()), edges_.end());
+    for (const auto& [before, after] : edges_) {
       if (before == after) continue;
       instructions[before].successors.push_back(after);
       ++instructions[after].predecessors;
@@ -318,12 +370,16 @@ class CpuExecutable::Builder {
   const CompileOptions& options_;
   std::unordered_map<Output, int, OutputHash> value_of_;
   std::unordered_map<const Node*, int> position_of_;
-  std::vector<std::pair<int, int>> control_edges_;
+  std::map<std::string, bool> waiting_functions_;  // those that may wait for another step
+  std::vector<std::pair<int, int>> edges_;         // (before, after)
+  Waits waits_;
+  std::vector<std::vector<int>> users_;                  // by value: instructions that write or read it
   std::vector<std::vector<std::vector<int>>> in_place_;  // by instruction and output
   std::vector<std::size_t> scratch_;                     // by instruction
   std::vector<Block> blocks_;
-  std::vector<int> block_of_;           // by value; -1 outside the arena
-  std::unordered_map<int, int> taken_;  // values whose memory another took over
+  std::vector<std::vector<int>> last_users_;  // by block: of the last value in it
+  std::vector<int> block_of_;                 // by value; -1 outside the arena
+  std::unordered_set<int> taken_;             // values whose memory another took over
 };
 
 CpuExecutable::CpuExecutable(const Function& function, PrepareContext::Environment& environment,
@@ -407,7 +463,7 @@ void CpuExecutable::execute(int position, Frame& frame, Step& step, int lane) co
   RunContext context(frame.slots.data(), instruction.inputs, instruction.outputs, instruction.input_types,
                      instruction.releases,
                      static_cast<char*>(frame.arena->data()) + instruction.scratch_offset, step);
-  if (step.trace) [[unlikely]] {
+  if (step.trace && !instruction.kernel->does_nothing()) [[unlikely]] {
     const std::int64_t start = now_ns();
     instruction.kernel->run(context);
     step.trace->add(
@@ -473,7 +529,11 @@ void CpuExecutable::run_in_order(Frame& frame, Step& step) const {
 class CpuExecutable::LaneRun {
  public:
   LaneRun(const CpuExecutable& executable, Frame& frame, Step& step)
-      : executable_(executable), frame_(frame), step_(step), left_(int(executable.instructions_.size())) {
+      : executable_(executable),
+        frame_(frame),
+        step_(step),
+        readers_(executable.readers_),
+        left_(int(executable.instructions_.size())) {
     for (int i = 0; i < left_; ++i) {
       missing_.push_back(executable.instructions_[i].predecessors);
       if (missing_.back() == 0) make_ready(i);
@@ -566,6 +626,9 @@ class CpuExecutable::LaneRun {
 
   void finish(int position) {
     --left_;
+    for (int value : executable_.instructions_[position].shares) {
+      if (--readers_[value] == 0) frame_.slots[value].held = Tensor();
+    }
     for (int next : executable_.instructions_[position].successors) {
       if (--missing_[next] == 0) make_ready(next);
     }
@@ -591,7 +654,8 @@ class CpuExecutable::LaneRun {
   std::condition_variable changed_;
   std::deque<int> ready_;
   std::vector<int> ready_blocking_;
-  std::vector<int> missing_;
+  std::vector<int> missing_;  // by instruction: predecessors to come
+  std::vector<int> readers_;  // by value: to come
   int left_;
   int running_ = 0;
   std::exception_ptr failure_;
@@ -677,6 +741,7 @@ void CpuExecutable::run(Step& step, std::span<Tensor> arguments, std::span<Tenso
 std::string CpuExecutable::describe() const {
   std::string text = str("  arena of ", arena_bytes_, " bytes, ", in_order_ ? "one lane" : "lanes", "\n");
   for (const Instruction& instruction : instructions_) {
+    if (instruction.node.empty()) continue;  // a join
     text += "  " + instruction.op + " '" + instruction.node + "'";
     for (int output : instruction.outputs) {
       const Value& value = values_[output];

@@ -44,6 +44,7 @@ class CpuExecutable : public Executable {
     std::vector<int> inputs, outputs;  // values
     std::vector<ValueType> input_types;
     std::vector<int> releases;  // held values that nobody reads afterwards
+    std::vector<int> shares;    // held values that others read at the same time: the last one releases them
     std::vector<int> promised;  // own outputs whose shape was known when this was planned
     std::size_t scratch_offset = 0;
     bool blocking = false;
@@ -79,6 +80,7 @@ class CpuExecutable : public Executable {
   std::vector<Instruction> instructions_;
   std::vector<int> argument_values_;  // by argument; -1 if nobody reads it
   std::vector<std::pair<int, ValueType>> result_values_;
+  std::vector<int> readers_;           // by value: how many instructions share it
   std::vector<int> transient_values_;  // neither in the arena nor fixed: emptied after each run
   std::size_t arena_bytes_ = 0;
   int lanes_ = 1;

@@ -14,14 +14,12 @@
 #include <map>
 #include <random>
 
+#include "core/kernels/elements.h"
+#include "core/kernels/line.h"
 #include "core/kernels/philox.h"
-#include "core/kernels/waking.h"
-#include "core/registry/kernel.h"
 
 namespace headrace {
 namespace {
-
-using Tuple = std::vector<Tensor>;
 
 // The order in which elements leave.
 class Order {
@@ -183,36 +181,17 @@ class Queue final : public Resource {
   }
 
  private:
-  // Who waits, in order of arrival.
-  using Line = std::deque<const void*>;
-
   // Waits to be the first of the line, and until attempt() returns true; it is called under the lock.
   // give_up() is, if the step is cancelled or the attempt throws.
   template <class Attempt, class GiveUp>
   void in_line(Line& line, Step& step, Attempt attempt, GiveUp give_up) {
-    const Waking waking(step, mutex_, changed_);
-    std::unique_lock lock(mutex_);
-    line.push_back(&waking);
-    struct Place {
-      Queue& queue;
-      Line& line;
-      const void* self;
-      ~Place() {
-        line.erase(std::find(line.begin(), line.end(), self));
-        queue.changed_.notify_all();
-      }
-    } place{*this, line, &waking};
-    try {
-      while (true) {
-        step.cancellation.check();
-        if (cancelled_puts_ && &line == &putting_) fail(Code::cancelled, describe(), " is closed");
-        if (line.front() == &waking && attempt()) return;
-        changed_.wait(lock);
-      }
-    } catch (...) {
-      give_up();
-      throw;
-    }
+    line.wait(
+        step, mutex_, changed_,
+        [&](bool first) {
+          if (cancelled_puts_ && &line == &putting_) fail(Code::cancelled, describe(), " is closed");
+          return first && attempt();
+        },
+        give_up);
   }
 
   void check(const Tuple& element) const {
@@ -243,14 +222,6 @@ Tensor zeros(DType dtype, const Shape& shape) {
   Tensor tensor(dtype, shape);
   if (is_plain(dtype)) std::memset(tensor.raw(), 0, tensor.bytes());
   return tensor;
-}
-
-// Row i of a tensor, copied.
-Tensor row(const Tensor& many, std::int64_t i) {
-  Tensor one(many.dtype(), many.shape().slice(1));
-  const auto* from = static_cast<const char*>(many.raw()) + std::size_t(i) * one.bytes();
-  copy_elements(one.dtype(), from, one.raw(), one.size());
-  return one;
 }
 
 // Copies `from` into the leading corner of memory of shape `shape`, which has the same rank and is no
@@ -307,8 +278,7 @@ Tensor pack(const Queue& queue, const std::vector<Tuple>& elements, std::size_t 
 std::unique_ptr<Kernel> make_queue(PrepareContext& c, std::string kind,
                                    const std::function<std::unique_ptr<Order>()>& order,
                                    QueueSpec spec = {}) {
-  const std::string& shared = c.attr<std::string>("shared_name");
-  const std::string& name = shared.empty() ? c.node().name() : shared;
+  const std::string& name = resource_name(c);
   spec.kind = std::move(kind);
   const auto& dtypes = c.attr<std::vector<DType>>("component_types");
   const auto& shapes = c.attr<std::vector<Shape>>("shapes");

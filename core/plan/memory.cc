@@ -8,7 +8,13 @@
 
 namespace headrace {
 
-std::size_t assign_offsets(std::span<Block> blocks) {
+std::size_t assign_offsets(std::span<Block> blocks,
+                           const std::function<bool(const Block&, const Block&)>& may_follow) {
+  const auto apart = [&](const Block& a, const Block& b) {
+    if (a.last < b.first) return !may_follow || may_follow(a, b);
+    if (b.last < a.first) return !may_follow || may_follow(b, a);
+    return false;
+  };
   const auto aligned = [](std::size_t bytes) { return (bytes + kAlignment - 1) & ~(kAlignment - 1); };
   std::vector<Block*> order;
   for (Block& block : blocks) order.push_back(&block);
@@ -19,7 +25,7 @@ std::size_t assign_offsets(std::span<Block> blocks) {
   for (Block* block : order) {
     std::size_t offset = 0;
     for (const Block* other : placed) {
-      if (other->last < block->first || other->first > block->last) continue;
+      if (apart(*other, *block)) continue;
       if (offset + aligned(block->bytes) <= other->offset) break;  // the gap before it is large enough
       offset = std::max(offset, other->offset + aligned(other->bytes));
     }

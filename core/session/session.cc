@@ -25,6 +25,20 @@ struct Session::Running {
   std::int64_t next_id = 0;
 };
 
+namespace {
+
+// The sessions that there are, by target.
+struct Open {
+  std::mutex mutex;
+  std::multimap<std::string, Session*> sessions;
+};
+Open& open_sessions() {
+  static Open open;
+  return open;
+}
+
+}  // namespace
+
 // ---- callables
 
 static std::unique_ptr<Function> extract_locked(const Graph& graph, std::span<const Output> fed,
@@ -80,9 +94,17 @@ Session::Session(std::shared_ptr<Graph> graph, SessionOptions options)
                         [](const auto& device) { return device->type() == "CPU"; });
   for (const auto& device : devices_) devices.push_back(device.get());
   environment_ = std::make_unique<PlanEnvironment>(std::move(devices), options_.plan, *resources_);
+  Open& open = open_sessions();
+  std::lock_guard lock(open.mutex);
+  open.sessions.emplace(options_.target, this);
 }
 
 Session::~Session() {
+  {
+    Open& open = open_sessions();
+    std::lock_guard lock(open.mutex);
+    std::erase_if(open.sessions, [&](const auto& entry) { return entry.second == this; });
+  }
   close();
   std::unique_lock lock(running_->mutex);
   running_->ended.wait(lock, [&] { return running_->steps.empty(); });
@@ -167,6 +189,11 @@ bool Session::closed() const {
 }
 
 void Session::reset(const std::string& target, std::span<const std::string> containers) {
+  // Plans hold the state that they were made for, so the sessions that have any end with it.
+  Open& open = open_sessions();
+  std::lock_guard lock(open.mutex);
+  const auto [begin, end] = open.sessions.equal_range(target);
+  for (auto it = begin; it != end; ++it) it->second->close();
   const auto resources = shared_resources(target);
   if (containers.empty()) resources->clear();
   for (const std::string& container : containers) resources->clear(container);

@@ -63,8 +63,8 @@ class Session {
   Graph& graph() { return *graph_; }
   Resources& resources() { return *resources_; }
   std::span<const std::unique_ptr<Device>> devices() const { return devices_; }
-  // Forgets the state (variables...) of these containers, all if none are named, in every session of
-  // `target`.
+  // Closes every session of `target` and forgets their state (variables...): that of these containers, or all
+  // if none are named.
   static void reset(const std::string& target, std::span<const std::string> containers);
 
  private:

@@ -387,7 +387,13 @@ class Session(BaseSession):
 
     @staticmethod
     def reset(target: str, containers: list[str] | None = None, config: Any = None) -> None:
-        """Forgets the state of containers, all if none are named, in the sessions of a target."""
+        """Closes all sessions of a target and forgets their state.
+
+        Args:
+          target: what the sessions were made with.
+          containers: names of the containers (`tf.container`) whose state is forgotten; all if None.
+          config: not used.
+        """
         _core.Session.reset(target, list(containers or ()))
 
 

@@ -13,6 +13,7 @@ from headrace.train.optimizers import *
 from headrace.train.queue_runner import *
 from headrace.train.saver import *
 from headrace.train.summary_io import summary_iterator as summary_iterator
+from headrace.train.sync_replicas import *
 
 # Messages: records of training data, and what a saver is.
 __getattr__ = protos.lazily(

@@ -376,6 +376,51 @@ TEST(session, another_failure_ends_what_waits) {
   CHECK_EQ(waiting.load(), 0);
 }
 
+// A queue of vectors, and a step that takes one element out and puts another in: the names order the nodes.
+struct QueueBench : Bench {
+  Output queue = of("FIFOQueueV2", "queue", {},
+                    {{"component_types", std::vector<DType>{DType::float32}},
+                     {"shapes", std::vector<Shape>{{256}}},
+                     {"capacity", std::int64_t(4)}});
+  Output x = placeholder("x", {256});
+  Output taken =
+      of("QueueDequeueV2", "taken", {queue}, {{"component_types", std::vector<DType>{DType::float32}}});
+
+  Output chain(std::string name, Output from, int length) {
+    for (int i = 0; i < length; ++i) from = of("TestCount", name + std::to_string(i), {from});
+    return from;
+  }
+};
+
+TEST(session, memory_makes_nobody_wait_for_what_waits) {
+  for (const int lanes : {1, 2, 4}) {
+    QueueBench bench;
+    // What is put in is computed where it could lie in the memory of what was taken out.
+    const Output y = bench.chain("y", bench.taken, 5);
+    Node& put = bench.add("QueueEnqueueV2", "put", {bench.queue, bench.chain("z", bench.x, 5)});
+    SessionOptions options = verified();
+    options.plan.compile.inter_op_threads = lanes;
+    Session session(bench.graph, options);
+    RunOptions limited;
+    limited.timeout_ms = 20'000;
+    Tensor fed(DType::float32, {256});
+    for (int i = 0; i < 3; ++i) {
+      std::fill_n(fed.data<float>(), 256, float(i));
+      const auto results = session.run({{bench.x, fed}}, {y}, {&put}, limited);
+      CHECK_EQ(values_of(results[0]), std::vector<float>(256, float(i)));
+    }
+  }
+}
+
+TEST(session, memory_is_reused_by_who_waits_anyway) {
+  QueueBench bench;
+  const Output y = bench.chain("y", bench.taken, 50);
+  Session session(bench.graph, verified());
+  const std::string plan = session.callable({}, {y}, {})->describe({});
+  // Two places take turns: the last of 50 is a result.
+  CHECK_CONTAINS(plan, "arena of 2048 bytes");
+}
+
 TEST(session, traces) {
   Bench bench;
   const Output x = bench.placeholder("x", {2}), y = bench.of("TestCount", "y", {x});

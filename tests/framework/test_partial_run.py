@@ -74,3 +74,64 @@ def test_misuse():
         with pytest.raises(ValueError, match="announced"):
             session.partial_run(handle, total, {total: 1})
         np.testing.assert_equal(session.partial_run(handle, total, {b: 2}), 3)
+
+
+def test_random_numbers_are_drawn_once():
+    p = tf.placeholder(tf.float32, [])
+    drawn = tf.random_uniform([3])
+    later = drawn + p
+    with tf.Session() as session:
+        for _ in range(2):
+            handle = session.partial_run_setup([drawn, later], [p])
+            numbers = session.partial_run(handle, drawn)
+            np.testing.assert_array_equal(session.partial_run(handle, later, {p: 0}), numbers)
+
+
+def test_a_queue_between_the_parts():
+    p = tf.placeholder(tf.float32, [])
+    queue = tf.FIFOQueue(5, tf.float32, shapes=[[]])
+    taken = queue.dequeue()
+    later = taken * p
+    with tf.Session() as session:
+        session.run(queue.enqueue_many([[1.0, 2.0, 3.0]]))
+        handle = session.partial_run_setup([taken, later], [p])
+        assert session.partial_run(handle, taken) == 1
+        # Another step in between takes its own.
+        assert session.run(taken) == 2
+        assert session.partial_run(handle, later, {p: 10}) == 10
+        assert session.run(queue.size()) == 1
+
+
+def test_runs_side_by_side():
+    p = tf.placeholder(tf.float32, [])
+    half, whole = p / 2, p * 3
+    with tf.Session() as session:
+        handles = [session.partial_run_setup([half, whole], [p]) for _ in range(3)]
+        assert len(set(handles)) == 3
+        for i, handle in enumerate(handles):
+            assert session.partial_run(handle, half, {p: i}) == i / 2
+        for i, handle in enumerate(handles):
+            assert session.partial_run(handle, whole) == 3 * i
+
+
+def test_a_closed_session_ends_its_runs():
+    p = tf.placeholder(tf.float32, [])
+    half, whole = p / 2, p * 3
+    session = tf.Session()
+    handle = session.partial_run_setup([half, whole], [p])
+    session.partial_run(handle, half, {p: 1})
+    session.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        session.partial_run(handle, whole)
+    with pytest.raises(RuntimeError, match="closed"):
+        session.partial_run_setup([half], [p])
+
+
+def test_a_failure_is_the_parts_own():
+    p, q = (tf.placeholder(tf.float32, [], name) for name in "pq")
+    fine, bad = p + 1, raw.CheckNumerics(q, message="no number")
+    with tf.Session() as session:
+        handle = session.partial_run_setup([fine, bad], [p, q])
+        with pytest.raises(tf.errors.InvalidArgumentError, match="no number"):
+            session.partial_run(handle, bad, {q: np.nan})
+        assert session.partial_run(handle, fine, {p: 1}) == 2
