@@ -48,9 +48,13 @@ std::unique_ptr<Function> extract(const Graph& graph, std::span<const Output> fe
   for (std::size_t i = 0; i < fed.size(); ++i) {
     // The argument takes the name of the node that it stands for, unless that is in the function too.
     const Node& stands_for = *fed[i].node;
-    const bool both = needed[stands_for.id()] || function->graph.find(stands_for.name());
+    std::string name = stands_for.name();
+    if (needed[stands_for.id()] || function->graph.find(name)) {
+      name = "_Arg_" + std::to_string(i);
+      while (graph.find(name) || function->graph.find(name)) name += "_";
+    }
     Node& argument =
-        function->graph.add(find_op("_Arg"), {.name = both ? "_Arg_" + std::to_string(i) : stands_for.name(),
+        function->graph.add(find_op("_Arg"), {.name = std::move(name),
                                               .inputs = {},
                                               .attrs = {{"T", fed[i].dtype()}, {"index", std::int64_t(i)}},
                                               .source = stands_for.source()});
