@@ -7,11 +7,12 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all lint format test-sanitize test-interop fuzz bench docs stubs clean
+.PHONY: help demo test test-random lint format test-sanitize test-interop fuzz bench docs stubs clean
 
 help:
 	@echo "make demo           build, install into $(VENV), and train a network on real handwritten digits"
 	@echo "make test           the same set-up with the test tools, and every test"
+	@echo "make test-random    random programs of loops and conditions, until it is stopped"
 	@echo "make lint           ruff, mypy and clang-format"
 	@echo "make test-sanitize  the core's C++ tests under ASan and UBSan, and under TSan"
 	@echo "make fuzz           hostile bytes into every reader, FUZZ_SECONDS each (needs clang-14, libclang-rt-14-dev)"
@@ -41,6 +42,9 @@ demo: $(VENV)/built
 test: $(VENV)/built
 	set -e; for tests in build/cp*/headrace_tests; do $$tests; done
 	$(BIN)/python -m pytest -n $(JOBS) tests
+
+test-random: $(VENV)/built
+	$(BIN)/python -m tests.ops.random_programs --seed $$($(BIN)/python -c "import time; print(int(time.time()))")
 
 lint: $(VENV)/built
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 // What operations there are.
 #include "core/registry/ops.h"
+#include "core/graph/algebraic_traits.h"
 
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
@@ -23,6 +24,10 @@ constexpr std::pair<Trait, const char*> kTraits[] = {
     {Trait::constant, "constant"},
     {Trait::argument, "argument"},
     {Trait::no_gradient, "no_gradient"},
+    {kMatrixProduct, "matrix_product"},
+    {kSum, "sum"},
+    {kJoins, "joins"},
+    {kCuts, "cuts"},
 };
 
 nb::object lookup(const std::string& name) { return nb::cast(&find_op(name), nb::rv_policy::reference); }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/base/broadcast.h"
+#include "core/graph/algebraic_traits.h"
 #include "core/ops/known_ints.h"
 #include "core/registry/ops.h"
 
@@ -89,7 +90,9 @@ void reshape_shape(ShapeContext& c) {
       known = mul_dims(known, value);
     }
   }
-  const std::int64_t size = input.size();
+  // No elements in one dimension are none at all.
+  const bool empty = std::find(input.dims().begin(), input.dims().end(), 0) != input.dims().end();
+  const std::int64_t size = empty ? 0 : input.size();
   if (size != kUnknown) {
     if (open_count == 0) {
       require(known == size, "an array of shape ", input, " has ", size, " elements, the new shape ", shape,
@@ -635,6 +638,7 @@ HEADRACE_OPS(array) {
       .in("values: N * T", "axis: Tidx")
       .out("output: T")
       .attr("N: int >= 2", "T: type", index_type("Tidx"))
+      .traits(kJoins)
       .shape(concat_v2_shape)
       .doc("Arrays joined along an axis.");
   op("ConcatOffset")

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <string>
 
+#include "core/graph/algebraic_traits.h"
 #include "core/graph/graph.h"
 #include "core/registry/ops.h"
 
@@ -619,7 +620,7 @@ HEADRACE_OPS(math) {
       .in("inputs: N * T")
       .out("sum: T")
       .attr("N: int >= 1", "T: {" NUMBERS ", variant}")
-      .traits(elementwise)
+      .traits(elementwise, kSum)
       .shape(merged_shape)
       .doc("Adds N tensors of one shape in one pass.");
   op("AccumulateNV2")

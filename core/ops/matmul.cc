@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/base/einsum.h"
+#include "core/graph/algebraic_traits.h"
 #include "core/graph/graph.h"
 #include "core/registry/ops.h"
 
@@ -76,6 +77,7 @@ HEADRACE_OPS(matmul) {
       .in("a: T", "b: T")
       .out("product: T")
       .attr("transpose_a: bool = false", "transpose_b: bool = false", types)
+      .traits(kMatrixProduct)
       .shape(matmul_shape)
       .doc("Multiplies two matrices, each transposed first if asked for.");
   op("BatchMatMul")

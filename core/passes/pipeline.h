@@ -36,8 +36,10 @@ void substitute(Function& function, Node& from, Node& to);
 
 // The passes, each in the file of its name.
 bool fold_constants(Function& function, Resources& resources);
+bool drop_waits(Function& function, Resources& resources);
 bool remove_identities(Function& function, Resources& resources);
 bool simplify_algebra(Function& function, Resources& resources);
 bool merge_common_subexpressions(Function& function, Resources& resources);
+bool join_products(Function& function, Resources& resources);
 
 }  // namespace headrace

@@ -9,10 +9,10 @@
 
 namespace headrace {
 
-// A name that no node of the graph has.
-static std::string argument_name(const Graph& graph, std::size_t i) {
+// A name that no node of either graph has.
+static std::string argument_name(const Graph& graph, const Graph& other, std::size_t i) {
   std::string name = str("_Arg_", i);
-  while (graph.find(name)) name += "_";
+  while (graph.find(name) || other.find(name)) name += "_";
   return name;
 }
 
@@ -56,11 +56,11 @@ std::unique_ptr<Function> extract(const Graph& graph, std::span<const Output> fe
     // The argument takes the name of the node that it stands for, unless that is in the function too.
     const Node& stands_for = *fed[i].node;
     const bool both = needed[stands_for.id()] || function->graph.find(stands_for.name());
-    Node& argument =
-        function->graph.add(find_op("_Arg"), {.name = both ? argument_name(graph, i) : stands_for.name(),
-                                              .inputs = {},
-                                              .attrs = {{"T", fed[i].dtype()}, {"index", std::int64_t(i)}},
-                                              .source = stands_for.source()});
+    Node& argument = function->graph.add(
+        find_op("_Arg"), {.name = both ? argument_name(graph, function->graph, i) : stands_for.name(),
+                          .inputs = {},
+                          .attrs = {{"T", fed[i].dtype()}, {"index", std::int64_t(i)}},
+                          .source = stands_for.source()});
     argument.set_shape(0, fed[i].shape());
     if (!is_plain(fed[i].dtype())) annotate_argument(argument, handle_type(fed[i]));
     function->arguments.push_back(&argument);

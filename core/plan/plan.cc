@@ -17,8 +17,9 @@ namespace headrace {
 
 class Planner {
  public:
-  Planner(std::unique_ptr<Function> function, PlanEnvironment& environment)
-      : function_(std::move(function)), environment_(environment) {}
+  Planner(std::unique_ptr<Function> function, PlanEnvironment& environment,
+          std::shared_ptr<PlanCache::Family> family)
+      : function_(std::move(function)), environment_(environment), family_(std::move(family)) {}
 
   std::shared_ptr<const Plan> make() {
     run_passes(*function_, environment_.options.disabled_passes, environment_.options.verify,
@@ -216,7 +217,8 @@ class Planner {
       if (node->constant()) function_->graph.remove_control_inputs(*node);
     }
     auto piece = extract_piece(inputs, results, nodes, inside);
-    plan_->rest_ = std::make_unique<PlanCache>(std::move(piece), std::move(value_arguments), environment_);
+    plan_->rest_ =
+        std::make_unique<PlanCache>(std::move(piece), std::move(value_arguments), environment_, family_);
     for (std::size_t i = 0; i < results.size(); ++i) plan_->rest_outputs_.push_back(plan_->num_values_++);
   }
 
@@ -232,6 +234,7 @@ class Planner {
 
   std::unique_ptr<Function> function_;
   PlanEnvironment& environment_;
+  const std::shared_ptr<PlanCache::Family> family_;  // of the cache that this is made for
   std::vector<Node*> order_;
   std::unordered_set<const Node*> ready_;
   struct OutputHash {
@@ -346,25 +349,37 @@ void append_type(Key& key, const HandleType& type) {
 
 }  // namespace
 
+// One specialisation, in the list of its family and in the map of the cache that it belongs to.
+struct PlanCache::Entry {
+  Entries* owner;
+  Key key;
+  std::shared_ptr<const Plan> plan;
+};
+
 struct PlanCache::Entries {
-  struct Entry {
-    Key key;
-    std::shared_ptr<const Plan> plan;
-  };
-  std::mutex mutex;
-  std::list<Entry> recent;  // the most recently used first
   std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> by_key;
+};
+
+class PlanCache::Family {
+ public:
+  std::mutex mutex;         // of the maps too
+  std::list<Entry> recent;  // the most recently used first
   std::int64_t planned = 0;
 };
 
 PlanCache::PlanCache(std::unique_ptr<Function> function, std::vector<int> value_arguments,
-                     PlanEnvironment& environment)
+                     PlanEnvironment& environment, std::shared_ptr<Family> family)
     : function_(std::move(function)),
       value_arguments_(std::move(value_arguments)),
       environment_(environment),
+      family_(family ? std::move(family) : std::make_shared<Family>()),
       entries_(std::make_unique<Entries>()) {}
 
-PlanCache::~PlanCache() = default;
+PlanCache::~PlanCache() {
+  std::list<Entry> ours;  // goes without the lock, which the caches of rests need when they go with it
+  const std::lock_guard lock(family_->mutex);
+  for (const auto& [key, entry] : entries_->by_key) ours.splice(ours.end(), family_->recent, entry);
+}
 
 std::shared_ptr<const Plan> PlanCache::specialise(std::span<const Tensor> arguments) {
   thread_local Key key;
@@ -378,10 +393,11 @@ std::shared_ptr<const Plan> PlanCache::specialise(std::span<const Tensor> argume
   for (int i : value_arguments_) append_value(key, arguments[i]);
 
   Entries& entries = *entries_;
-  std::unique_lock lock(entries.mutex);
+  Family& family = *family_;
+  std::unique_lock lock(family.mutex);
   if (const auto it = entries.by_key.find(key); it != entries.by_key.end()) {
-    if (it->second != entries.recent.begin())
-      entries.recent.splice(entries.recent.begin(), entries.recent, it->second);
+    if (it->second != family.recent.begin())
+      family.recent.splice(family.recent.begin(), family.recent, it->second);
     return it->second->plan;
   }
   lock.unlock();
@@ -399,17 +415,25 @@ std::shared_ptr<const Plan> PlanCache::specialise(std::span<const Tensor> argume
         add_constant(function->graph, function->graph.unique_name(argument.name() + "/value"), arguments[i]);
     substitute(*function, {&argument, 0}, {&constant, 0});
   }
-  auto plan = Planner(std::move(function), environment_).make();
+  const auto made = Planner(std::move(function), environment_, family_).make();
+  auto plan = made;  // which goes without the lock if it is not needed after all
 
+  std::list<Entry> dropped;  // goes after the lock has: with a plan go the entries of its rest
   lock.lock();
-  if (const auto it = entries.by_key.find(made_for); it != entries.by_key.end()) return it->second->plan;
-  entries.recent.push_front({made_for, plan});
-  entries.by_key.emplace(made_for, entries.recent.begin());
-  ++entries.planned;
-  if (entries.recent.size() > environment_.options.cache_size) {
-    entries.by_key.erase(entries.recent.back().key);
-    entries.recent.pop_back();
+  if (const auto it = entries.by_key.find(made_for); it != entries.by_key.end()) {
+    plan = it->second->plan;  // somebody was faster
+    lock.unlock();
+    return plan;
   }
+  family.recent.push_front({&entries, made_for, plan});
+  entries.by_key.emplace(made_for, family.recent.begin());
+  ++family.planned;
+  if (family.recent.size() > environment_.options.cache_size) {
+    const auto last = std::prev(family.recent.end());
+    last->owner->by_key.erase(last->key);
+    dropped.splice(dropped.end(), family.recent, last);
+  }
+  lock.unlock();
   return plan;
 }
 
@@ -418,13 +442,13 @@ void PlanCache::run(Step& step, std::span<Tensor> arguments, std::span<Tensor> r
 }
 
 std::size_t PlanCache::size() const {
-  std::lock_guard lock(entries_->mutex);
-  return entries_->recent.size();
+  std::lock_guard lock(family_->mutex);
+  return family_->recent.size();
 }
 
 std::int64_t PlanCache::planned() const {
-  std::lock_guard lock(entries_->mutex);
-  return entries_->planned;
+  std::lock_guard lock(family_->mutex);
+  return family_->planned;
 }
 
 PlanEnvironment::PlanEnvironment(std::vector<Device*> all, PlanOptions given, Resources& state)

@@ -22,7 +22,7 @@ struct PlanOptions {
   bool allow_soft_placement = true;          // fall back to the CPU where a device lacks an operation
   bool log_placement = false;                // print a line for every node placed, to standard error
   bool verify = false;                       // run the verifier between passes
-  std::size_t cache_size = 64;               // specialisations kept for one function
+  std::size_t cache_size = 64;               // specialisations kept of one function
   CompileOptions compile = {};
 };
 
@@ -61,12 +61,16 @@ class Plan {
   bool direct_ = false;  // one segment takes the arguments and gives the results as they are
 };
 
-// A function with its specialisations, bounded in number; the least recently used goes first.
+// A function with its specialisations, bounded in number; the least recently used goes first. What is left
+// over after a cut is a function with specialisations too, and shares the bound with what it is the rest of:
+// else there might be 64 times 64 of them after two cuts.
 class PlanCache : public Callee {
  public:
-  // `value_arguments` are the arguments whose values, not only shapes, decide about shapes.
+  class Family;
+  // `value_arguments` are the arguments whose values, not only shapes, decide about shapes. Without a family
+  // it is the first of its own.
   PlanCache(std::unique_ptr<Function> function, std::vector<int> value_arguments,
-            PlanEnvironment& environment);
+            PlanEnvironment& environment, std::shared_ptr<Family> family = nullptr);
   ~PlanCache() override;
 
   void run(Step& step, std::span<Tensor> arguments, std::span<Tensor> results);
@@ -76,14 +80,16 @@ class PlanCache : public Callee {
   // The plan for arguments like these, made if need be.
   std::shared_ptr<const Plan> specialise(std::span<const Tensor> arguments);
   const Function& function() const { return *function_; }
-  std::size_t size() const;
-  std::int64_t planned() const;  // how many specialisations were ever made
+  std::size_t size() const;      // specialisations there are, with those of rests
+  std::int64_t planned() const;  // how many were ever made
 
  private:
   const std::unique_ptr<Function> function_;
   const std::vector<int> value_arguments_;
   PlanEnvironment& environment_;
+  struct Entry;
   struct Entries;
+  const std::shared_ptr<Family> family_;
   const std::unique_ptr<Entries> entries_;
 };
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from headrace.framework import raw
+from headrace.framework.dtypes import as_dtype
 from tests.interop.conftest import Peer, to_array, to_bytes
 from tests.ops import harness
 from tests.ops.harness import Call, Case, OpRecord
@@ -48,10 +50,17 @@ def _no_measure(id: str) -> bool:
     return any(id.startswith(case) for case in _WRONG)
 
 
+# Families whose outputs have shapes of their own.
+_SHAPED = ("array", "slicing", "space", "matmul", "conv", "pool", "reduce")
+
+
+def _records_of(family: str) -> list[OpRecord]:
+    return list(getattr(importlib.import_module(f"tests.ops.test_{family}"), "RECORDS", ()))
+
+
 def _records() -> list[OpRecord]:
     files = sorted((Path(__file__).parent.parent / "ops").glob("test_*.py"))
-    modules = [importlib.import_module(f"tests.ops.{file.stem}") for file in files]
-    return [record for module in modules for record in getattr(module, "RECORDS", ())]
+    return [record for file in files for record in _records_of(file.stem.removeprefix("test_"))]
 
 
 def _cases() -> list[Any]:
@@ -95,19 +104,16 @@ def test_values_are_tensorflows(peer: Peer, record: OpRecord, case: Case, dtype:
             harness.compare(mine, theirs, 2 * harness._tolerance(record, mine), f"output {i}")
 
 
-@pytest.mark.parametrize(
-    "record,case,dtype",
-    [
-        pytest.param(*c.values, id=c.id)
-        for c in {(c.values[0].op, id(c.values[1])): c for c in _cases()}.values()
-    ],
-)
-@pytest.mark.parametrize("known", [harness._placeholder, harness._unknown_first_dim, harness._unknown_rank])
-def test_static_shapes_are_tensorflows(
-    peer: Peer, record: OpRecord, case: Case, dtype: str | None, known: Any
-) -> None:
+_SHAPED_OPS = {record.op for family in _SHAPED for record in _records_of(family)}
+# One dtype of each case: static shapes do not depend on it.
+_ONE_EACH = [
+    pytest.param(*c.values, id=c.id)
+    for c in {(c.values[0].op, id(c.values[1])): c for c in _cases()}.values()
+]
+
+
+def _compare_shapes(peer: Peer, call: Call) -> None:
     """We know at least as much as TensorFlow does, and nothing that contradicts it."""
-    call = Call(record, case.inputs, case.attrs, dtype, known)
     shapes = _ask(peer, call, run=False)["shapes"]
     tensors = [t for t in [*call.outputs, *call.reads] if _has_value(t)]
     for tensor, theirs in zip(tensors, shapes, strict=True):
@@ -117,3 +123,40 @@ def test_static_shapes_are_tensorflows(
             assert ours.rank is not None and all(
                 mine is not None or size is None for mine, size in zip(ours.as_list(), theirs)
             ), f"{tensor.name} is {ours} here, {theirs} there"
+
+
+@pytest.mark.parametrize("record,case,dtype", _ONE_EACH)
+@pytest.mark.parametrize("known", [harness._placeholder, harness._unknown_first_dim, harness._unknown_rank])
+def test_static_shapes_are_tensorflows(
+    peer: Peer, record: OpRecord, case: Case, dtype: str | None, known: Any
+) -> None:
+    _compare_shapes(peer, Call(record, case.inputs, case.attrs, dtype, known))
+
+
+class _OneUnknown:
+    """Makes placeholders of which one does not know one of its dimensions."""
+
+    def __init__(self, input: int, axis: int):
+        self.input, self.axis = input, axis
+        self.shapes: list[tuple[int, ...]] = []  # of what was made
+
+    def __call__(self, array: np.ndarray) -> Any:
+        shape: list[int | None] = list(array.shape)
+        if len(self.shapes) == self.input:
+            shape[self.axis] = None
+        self.shapes.append(array.shape)
+        return raw.Placeholder(dtype=as_dtype(array.dtype), shape=shape)
+
+
+@pytest.mark.parametrize(
+    "record,case,dtype",
+    [c for c in _ONE_EACH if c.values[0].op in _SHAPED_OPS],
+)
+def test_static_shapes_with_each_dimension_unknown_in_turn(
+    peer: Peer, record: OpRecord, case: Case, dtype: str | None
+) -> None:
+    counting = _OneUnknown(-1, 0)
+    Call(record, case.inputs, case.attrs, dtype, counting)
+    for i, shape in enumerate(counting.shapes):
+        for axis in range(len(shape)):
+            _compare_shapes(peer, Call(record, case.inputs, case.attrs, dtype, _OneUnknown(i, axis)))

@@ -4,7 +4,7 @@ import pytest
 
 from tests.ops.random_programs import check
 
-CHUNK = 20
+CHUNK = 24
 
 
 @pytest.mark.parametrize("chunk", range(25))

@@ -27,7 +27,10 @@ X = np.array([[1.0, -2.0], [0.5, 4.0]], np.float32)
 
 
 def test_they_are_named_in_order():
-    assert NAMES == ["constant_folding", "identities", "algebra", "common_subexpressions"]
+    assert [
+        *("constant_folding", "waits", "identities", "algebra"),
+        *("common_subexpressions", "products"),
+    ] == NAMES
 
 
 def test_constants_are_folded():
@@ -110,3 +113,35 @@ def test_all_passes_at_once_are_switched_off_by_the_published_option():
             assert "AddV2" in plain.describe_plan(five)
             assert "AddV2" not in rewriting.describe_plan(five)
             assert plain.run(five) == rewriting.run(five) == 5.0
+
+
+def test_waits_for_what_has_no_effects_go():
+    def build(x):
+        y = tf.exp(x)
+        with tf.control_dependencies([y]):
+            return y + tf.exp(x)
+
+    with_it, without = plans(build, X, ["waits"])
+    assert with_it.count("Exp '") == 1 and without.count("Exp '") == 2
+
+
+def test_waits_that_keep_the_order_of_effects_stay():
+    with tf.Graph().as_default(), tf.Session() as session:
+        v = tf.get_variable("v", [], initializer=tf.zeros_initializer(), use_resource=True)
+        read = v.read_value() * 2.0
+        with tf.control_dependencies([read]):
+            assigned = v.assign_add(1.0)
+        with tf.control_dependencies([assigned]):
+            after = tf.identity(tf.constant(1.0)) * v.read_value()
+        session.run(v.initializer)
+        assert [session.run([read, after]) for _ in range(3)] == [[0, 1], [2, 2], [4, 3]]
+
+
+def test_a_wait_that_alone_keeps_a_check_stays():
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.placeholder(tf.float32, [])
+        with tf.control_dependencies([tf.check_numerics(x, "not finite")]):
+            y = tf.identity(x)
+        assert session.run(y, {x: 1.0}) == 1.0
+        with pytest.raises(tf.errors.InvalidArgumentError, match="not finite"):
+            session.run(y, {x: float("nan")})
