@@ -92,7 +92,7 @@ class CpuExecutable::Builder {
     instruction.input_types = std::move(inputs);
     instruction.blocking = node.has(Trait::blocking);
     instruction.node = node.name();
-    instruction.op = node.op().name();
+    instruction.op = node.attr_or("_label", node.op().name());
     instruction.source = made_at(node);
     for (Node* before : node.control_inputs()) {
       if (const auto it = position_of_.find(before); it != position_of_.end())

@@ -6,13 +6,16 @@
 
 namespace headrace {
 
-// Folding first, since it completes shapes that the others look at; merging last, on what is left.
+// Folding first, since it completes shapes that the others look at; merging on what is left; fusing last,
+// since what is fused is not looked into any more.
 std::span<const Pass> pipeline() {
   static constexpr std::array kPasses = {
       Pass{"constant_folding", "computes what depends on constants only, once", fold_constants},
       Pass{"identities", "removes nodes that only pass a value on", remove_identities},
       Pass{"algebra", "removes additions of zero, products with one, double negations...", simplify_algebra},
       Pass{"common_subexpressions", "computes the same thing once", merge_common_subexpressions},
+      Pass{"fusion", "computes elementwise operations that read each other block by block, as one",
+           fuse_elementwise},
   };
   return kPasses;
 }
