@@ -19,6 +19,9 @@ constexpr std::int64_t kCacheBytes = 24 << 10;
 constexpr std::int64_t kLeastBlock = 256, kMostBlock = 2048;  // elements
 constexpr double kNsPerByte = 0.04;  // of memory traffic, to judge what threads are worth
 constexpr double kNsPerCall = 8;
+// Tapes that touch more memory than this fetch the next block ahead of time: loops that take long leave the
+// memory idle otherwise.
+constexpr double kFetchesAhead = 1 << 20;  // bytes
 
 bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
 
@@ -174,6 +177,7 @@ class TapeKernel final : public Kernel {
         place.offset = std::exchange(thread_bytes_, thread_bytes_ + register_bytes());
       }
     }
+    fetches_ahead_ = traffic / kNsPerByte * double(rows_ * inner_ * blocks_) > kFetchesAhead;
     double loops = 0;
     for (const Call& call : calls) loops += call.cost;
     cost_ = std::max(loops, traffic) * double(rows_ * inner_) + kNsPerCall * double(calls.size());
@@ -328,7 +332,29 @@ class TapeKernel final : public Kernel {
         }
       }
       shown_rows = std::max(shown_rows, rows);
-      for (const Call& call : calls) call(rows * inner_, at.data());
+      const std::int64_t count = rows * inner_;
+      if (!fetches_ahead_) {
+        for (const Call& call : calls) call(count, at.data());
+        continue;
+      }
+      // A part between any two calls, since few lines can be on their way at once.
+      const auto parts = std::int64_t(calls.size());
+      for (std::int64_t i = 0; i < parts; ++i) {
+        for (std::size_t k = 0; k < places.size(); ++k) {
+          const Place& place = places[k];
+          if (!place.direct && place.kind != Place::output) continue;
+          const std::int64_t bytes = count * std::int64_t(place.width);
+          const std::byte* next = at[k] + bytes;
+          for (std::int64_t line = bytes * i / parts / 64; line < bytes * (i + 1) / parts / 64; ++line) {
+            if (place.direct) {
+              __builtin_prefetch(next + 64 * line, 0);
+            } else {
+              __builtin_prefetch(next + 64 * line, 1);
+            }
+          }
+        }
+        calls[std::size_t(i)](count, at.data());
+      }
     }
   }
 
@@ -337,6 +363,7 @@ class TapeKernel final : public Kernel {
   std::size_t widest_ = 1, thread_bytes_ = 0;
   std::int64_t inner_ = 1, rows_ = 1, segments_ = 1, blocks_ = 1;
   double cost_ = 0;
+  bool fetches_ahead_ = false;
 };
 
 // Turns entries into calls on places.

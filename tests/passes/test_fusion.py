@@ -29,7 +29,7 @@ def others(plan):
 
 
 def check(fetches, feeds=None, exact=True):
-    """The plan with fusion, after checking that values are the same without; twice, since memory is reused."""
+    """The plan with fusion, after checking that values are the same without, twice."""
     with tf.Session() as on, tf.Session(config=OFF) as off:
         for sess in (on, off):
             sess.run(tf.global_variables_initializer())
@@ -167,7 +167,7 @@ def test_16_bit_floats_are_float32_in_between(dtype):
     a, b = random(30, 70).astype(dtype.as_numpy_dtype), random(70).astype(dtype.as_numpy_dtype)
     x, y = placeholder(a), placeholder(b)
     z = tf.tanh(x * y + 1.0) * x
-    z = tf.where(z > y, z, x)
+    z = tf.where(x > y, z, x)  # of what has not been rounded yet
     with tf.Session() as on, tf.Session(config=OFF) as off:
         found = on.run([z, tf.cast(z, tf.float32) + 1.0], {x: a, y: b})
         expected = off.run([z, tf.cast(z, tf.float32) + 1.0], {x: a, y: b})
@@ -262,7 +262,8 @@ def test_integer_division_by_zero_names_its_node():
     a = np.array([6, 0, 3] * 200, np.int32)
     x = placeholder(a)
     y = tf.abs(tf.floordiv(x + 1, x, name="quotient") * 2) + 1
-    with tf.Session() as sess, pytest.raises(tf.errors.InvalidArgumentError, match="quotient.*division by zero"):
+    failure = pytest.raises(tf.errors.InvalidArgumentError, match=r"quotient.*division by zero")
+    with tf.Session() as sess, failure:
         sess.run(y, {x: a})
 
 
@@ -327,8 +328,33 @@ FEEDS = [
     rng.standard_normal((3, 1000)).astype(np.float32),
     rng.standard_normal((3, 1)).astype(np.float32),
 ]
-UNARY = ["Neg", "Abs", "Square", "Tanh", "Sigmoid", "Exp", "Log", "Sqrt", "Relu", "Elu", "Sign", "Floor", "Softplus"]
-UNARY += ["IsNan", "IsFinite", "LogicalNot", "Erf", "Reciprocal", "Rsqrt", "Atan", "Softsign", "Selu", "Expm1"]
+UNARY = [
+    "Neg",
+    "Abs",
+    "Square",
+    "Tanh",
+    "Sigmoid",
+    "Exp",
+    "Log",
+    "Sqrt",
+    "Relu",
+    "Elu",
+    "Sign",
+    "Floor",
+    "Softplus",
+]
+UNARY += [
+    "IsNan",
+    "IsFinite",
+    "LogicalNot",
+    "Erf",
+    "Reciprocal",
+    "Rsqrt",
+    "Atan",
+    "Softsign",
+    "Selu",
+    "Expm1",
+]
 BINARY = ["AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum", "SquaredDifference", "Greater", "LessEqual"]
 BINARY += ["Equal", "LogicalAnd", "TanhGrad", "SigmoidGrad", "ReluGrad", "Pow", "DivNoNan", "SoftplusGrad"]
 CASTS = [np.float32, np.float64, np.int32, np.bool_, np.int64]
