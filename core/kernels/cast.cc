@@ -134,7 +134,7 @@ std::unique_ptr<Kernel> prepare_cast(PrepareContext& c) {
 std::vector<TapeEntry> lower_cast(const Node& node) {
   const DType from = node.input(0).dtype(), to = node.dtype(0);
   if (!is_plain(from) || !is_plain(to) || node.attr<bool>("Truncate")) return {};
-  return {{"Cast", {{0, node.input(0).shape()}}, to, node.shape(0)}};
+  return {{"Cast", {{0, node.input(0).shape()}}, to, node.shape(0), 0.3f}};
 }
 
 }  // namespace

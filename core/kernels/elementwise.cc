@@ -340,8 +340,10 @@ std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, std::span
 
 std::vector<TapeEntry> lower_to(const char* loop, const Node& node) {
   const auto inputs = node.inputs();
-  if (inputs.empty() || !has_loop(loop, int(inputs.size()), inputs.back().dtype())) return {};
-  TapeEntry entry{loop, {}, node.dtype(0), node.shape(0)};
+  if (inputs.empty()) return {};
+  const auto cost = loop_cost(loop, int(inputs.size()), inputs.back().dtype());
+  if (!cost) return {};
+  TapeEntry entry{loop, {}, node.dtype(0), node.shape(0), *cost};
   for (int i = 0; i < int(inputs.size()); ++i) entry.operands.push_back({i, node.input(i).shape()});
   return {std::move(entry)};
 }

@@ -573,26 +573,27 @@ class Compiler {
 };
 
 template <class Entry>
-bool cannot_fail(const Entry* entry, const vector::Table<Entry>& vectors, DType dtype) {
+std::optional<float> cost_of(const Entry* entry, const vector::Table<Entry>& vectors, DType dtype) {
   // Scalar loops of integers check for division by zero.
-  return entry && (!is_integer(dtype) || (entry >= vectors.begin() && entry < vectors.end()));
+  const bool can_fail = entry && is_integer(dtype) && !(entry >= vectors.begin() && entry < vectors.end());
+  return entry && !can_fail ? std::optional(entry->cost) : std::nullopt;
 }
 
 }  // namespace
 
-bool has_loop(const std::string& loop, int operands, DType dtype) {
-  if (!is_plain(dtype)) return false;
+std::optional<float> loop_cost(const std::string& loop, int operands, DType dtype) {
+  if (!is_plain(dtype)) return std::nullopt;
   const auto& tables = vector::tables();
   const DType looked_up = loop == "Select" ? of_width(held(dtype)) : held(dtype);
   switch (operands) {
     case 1:
-      return cannot_fail(vector::find_unary(loop.c_str(), looked_up), tables.unary, looked_up);
+      return cost_of(vector::find_unary(loop.c_str(), looked_up), tables.unary, looked_up);
     case 2:
-      return cannot_fail(vector::find_binary(loop.c_str(), looked_up), tables.binary, looked_up);
+      return cost_of(vector::find_binary(loop.c_str(), looked_up), tables.binary, looked_up);
     case 3:
-      return cannot_fail(vector::find_ternary(loop.c_str(), looked_up), tables.ternary, looked_up);
+      return cost_of(vector::find_ternary(loop.c_str(), looked_up), tables.ternary, looked_up);
     default:
-      return false;
+      return std::nullopt;
   }
 }
 

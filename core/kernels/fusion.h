@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "core/registry/kernel.h"
 #include "core/registry/tape.h"
@@ -11,8 +13,8 @@ namespace headrace {
 // Runs a tape on the node's inputs; its results are the node's outputs. nullptr if a loop is missing.
 std::unique_ptr<Kernel> run_tape(PrepareContext& c, const Tape& tape);
 
-// Whether there is a loop for an entry on operands of this dtype (of the last one, for a choice) that cannot
-// fail.
-bool has_loop(const std::string& loop, int operands, DType dtype);
+// What an element costs in the loop of an entry on operands of this dtype, in nanoseconds. None if there is
+// no such loop, or if it can fail.
+std::optional<float> loop_cost(const std::string& loop, int operands, DType dtype);
 
 }  // namespace headrace

@@ -152,10 +152,10 @@ std::unique_ptr<Kernel> prepare_pow(PrepareContext& c) {
 std::vector<TapeEntry> lower_pow(const Node& node) {
   const char* cheap = cheap_power(node.input(1).node->constant());
   const Output x = node.input(0);
-  if (cheap && x.shape() == node.shape(0) && has_loop(cheap, 1, x.dtype())) {
-    return {{cheap, {{0, x.shape()}}, node.dtype(0), node.shape(0)}};
-  }
-  return lower_to("Pow", node);
+  if (!cheap || x.shape() != node.shape(0)) return lower_to("Pow", node);
+  const auto cost = loop_cost(cheap, 1, x.dtype());
+  if (!cost) return {};
+  return {{cheap, {{0, x.shape()}}, node.dtype(0), node.shape(0), *cost}};
 }
 
 // ---- sums of many tensors
@@ -210,12 +210,13 @@ std::vector<TapeEntry> lower_add_n(const Node& node) {
   const int inputs = int(node.inputs().size());
   const DType dtype = node.dtype(0);
   const Shape& shape = node.shape(0);
-  if (!has_loop("AddV2", 2, dtype)) return {};
+  const auto cost = loop_cost("AddV2", 2, dtype);
+  if (!cost) return {};
   if (inputs == 1) return {{"", {{0, shape}}, dtype, shape}};
   std::vector<TapeEntry> entries;
   for (int i = 1; i < inputs; ++i) {
     const int sum = i == 1 ? 0 : inputs + i - 2;  // so far
-    entries.push_back({"AddV2", {{sum, shape}, {i, shape}}, dtype, shape});
+    entries.push_back({"AddV2", {{sum, shape}, {i, shape}}, dtype, shape, *cost});
   }
   return entries;
 }

@@ -49,8 +49,9 @@ std::unique_ptr<Kernel> prepare_bias_add_grad(PrepareContext& c) {
 std::vector<TapeEntry> lower_leaky_relu(const Node& node) {
   const std::string& loop = node.op().name();
   const int inputs = int(node.inputs().size());
-  if (!has_loop(loop, inputs + 1, node.dtype(0))) return {};
-  TapeEntry entry{loop, {}, node.dtype(0), node.shape(0)};
+  const auto cost = loop_cost(loop, inputs + 1, node.dtype(0));
+  if (!cost) return {};
+  TapeEntry entry{loop, {}, node.dtype(0), node.shape(0), *cost};
   for (int i = 0; i < inputs; ++i) entry.operands.push_back({i, node.input(i).shape()});
   entry.operands.push_back({-1, Shape(), node.attr<float>("alpha")});
   return {std::move(entry)};

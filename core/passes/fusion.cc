@@ -16,9 +16,14 @@
 // A node whose readers are all in a later stage moves there if that keeps no more memory alive: the
 // derivative of an activation is computed where the gradient arrives, not where the activation was.
 //
+// A cheap node that is read in a later stage too is computed there once more, rather than stored, if what it
+// reads is at hand there or much smaller: in training, what lies between the operations of an activation is
+// not kept for its derivative.
+//
 // Nodes that only pass a value on, perhaps in another shape or repeated, are looked through. They stay for
 // readers outside.
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <string>
 #include <unordered_map>
@@ -33,6 +38,7 @@ namespace headrace {
 namespace {
 
 constexpr std::size_t kNamesInLabel = 12;
+constexpr double kCheap = 0.4;  // ns an element: what it takes to write it to memory and read it again
 
 class Fusion {
  public:
@@ -46,6 +52,8 @@ class Fusion {
     for (Node* node : order_) examine(*node);
     for (Node* node : order_) find_stage(*node);
     for (auto it = order_.rbegin(); it != order_.rend(); ++it) sink(**it);
+    for (auto it = order_.rbegin(); it != order_.rend(); ++it) repeat(**it);
+    if (repeated_) order_ = graph_.topological_order();
     bool changed = false;
     for (const auto& members : groups()) changed |= fuse(members);
     for (const auto& [fused, id] : places_) graph_.renumber(*fused, id);
@@ -61,6 +69,7 @@ class Fusion {
     std::vector<std::int64_t> dims;  // what its broadcasts cut the elements into
     int stage = 0;
     int group = -1;  // of groups_
+    int place = 0;   // in the order of creation; -1 for what is computed once more
   };
   struct Group {
     int joined;  // the group that it has become part of; itself if none
@@ -74,6 +83,7 @@ class Fusion {
 
   void examine(Node& node) {
     About& a = about(node);
+    a.place = node.id();
     if (node.num_outputs() != 1 || node.inputs().empty() || !node.control_inputs().empty() ||
         node.has(Trait::stateful) || node.has(Trait::argument) || node.has(Trait::constant) ||
         !is_plain(node.dtype(0)) || !node.shape(0).is_full() || carries_shapes(node)) {
@@ -201,15 +211,57 @@ class Fusion {
       readers.push_back(use.node);
     }
     if (later <= a.stage) return;
-    std::int64_t kept_longer = 0;
+    if (kept_longer(node, later) <= bytes_of(node, 0) && enter(node, readers)) a.stage = later;
+  }
+
+  // The bytes of inputs that would have to be kept until a stage if the node were computed there.
+  std::int64_t kept_longer(const Node& node, int later) {
+    std::int64_t bytes = 0;
     for (const Output& input : node.inputs()) {
       if (input.node->constant() || input.node->has(Trait::argument) || kept_.contains(input.node)) continue;
-      const bool needed_then =
-          std::any_of(input.node->uses().begin(), input.node->uses().end(),
-                      [&](const Use& use) { return use.node != &node && about(*use.node).stage >= later; });
-      if (!needed_then) kept_longer += bytes_of(*input.node, input.index);
+      const auto& uses = input.node->uses();
+      const bool needed_then = std::any_of(uses.begin(), uses.end(), [&](const Use& use) {
+        return use.node != &node && about(*use.node).stage >= later;
+      });
+      if (!needed_then) bytes += bytes_of(*input.node, input.index);
     }
-    if (kept_longer <= bytes_of(node, 0) && enter(node, readers)) a.stage = later;
+    return bytes;
+  }
+
+  // Gives the readers in later stages a node of their own that computes the same, if they are all that it
+  // would have to be stored for.
+  void repeat(Node& node) {
+    if (!can_be_fused(node) || kept_.contains(&node)) return;
+    double cost = 0;
+    for (const TapeEntry& entry : about(node).entries) cost += double(entry.cost);
+    if (cost > kCheap) return;
+    const int stage = about(node).stage;
+    std::map<int, std::vector<Use>> late;  // readers by stage
+    for (const Use& use : node.uses()) {
+      if (use.input == kControl || !fusible(node, *use.node)) return;
+      if (about(*use.node).stage > stage) late[about(*use.node).stage].push_back(use);
+    }
+    for (const auto& [later, uses] : late) {
+      if (2 * kept_longer(node, later) > bytes_of(node, 0)) return;
+    }
+    for (const auto& [later, uses] : late) {
+      std::vector<Node*> readers;
+      for (const Use& use : uses) readers.push_back(use.node);
+      const std::vector<Output> inputs(node.inputs().begin(), node.inputs().end());
+      Node& again = graph_.clone(node, inputs, {}, graph_.unique_name(node.name() + "/again"));
+      About copied = about(node);
+      copied.place = -1;
+      copied.stage = later;
+      about_.push_back(std::move(copied));
+      if (!enter(again, readers)) {
+        graph_.remove(again);
+        graph_.trim();
+        about_.pop_back();
+        continue;
+      }
+      for (const Use& use : uses) graph_.set_input(*use.node, use.input, {&again, 0});
+      repeated_ = true;
+    }
   }
 
   // ---- groups
@@ -336,7 +388,7 @@ class Fusion {
     Node* last = results[0];
     for (Node* node : members) {
       if (about(*node).passes_on) continue;
-      if (node->id() > last->id()) last = node;
+      if (about(*node).place > about(*last).place) last = node;
       if (named++ < kNamesInLabel) label += (named > 1 ? ", " : "") + node->op().name();
     }
     if (named > kNamesInLabel) label += ", and " + std::to_string(named - kNamesInLabel) + " more";
@@ -354,7 +406,7 @@ class Fusion {
       substitute(function_, {&node, 0}, {&fused, i});
       std::replace(function_.targets.begin(), function_.targets.end(), &node, &fused);
     }
-    places_.push_back({&fused, last->id()});
+    places_.push_back({&fused, about(*last).place});
     for (auto it = members.rbegin(); it != members.rend(); ++it) {
       Node& node = **it;
       // Who waits for a member that nobody reads waits for all of it.
@@ -371,6 +423,7 @@ class Fusion {
   std::unordered_set<const Node*> kept_;  // results and targets
   std::unordered_map<std::string, bool> runs_tapes_;
   std::vector<std::pair<Node*, int>> places_;  // of fused nodes in the order of creation
+  bool repeated_ = false;
 };
 
 }  // namespace
