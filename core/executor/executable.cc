@@ -98,7 +98,7 @@ class CpuExecutable::Builder {
     instruction.input_types = std::move(inputs);
     instruction.blocking = may_wait(node);
     instruction.node = node.name();
-    instruction.op = node.op().name();
+    instruction.op = node.attr_or("_label", node.op().name());
     instruction.source = made_at(node);
     add_edges(node, instruction.blocking);
     made_.instructions_.push_back(std::move(instruction));

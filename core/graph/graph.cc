@@ -385,6 +385,13 @@ void Graph::remove(Node& node) {
   nodes_[node.id_].reset();
 }
 
+void Graph::renumber(Node& node, int id) {
+  if (id == node.id_) return;
+  if (nodes_.at(id)) internal("node '", node.name_, "' cannot have the number of '", nodes_[id]->name_, "'");
+  nodes_[id] = std::move(nodes_[node.id_]);
+  node.id_ = id;
+}
+
 void Graph::trim() {
   while (!nodes_.empty() && !nodes_.back()) nodes_.pop_back();
 }

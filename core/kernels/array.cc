@@ -11,6 +11,7 @@
 #include "core/kernels/box.h"
 #include "core/kernels/strided_copy.h"
 #include "core/registry/kernel.h"
+#include "core/registry/tape.h"
 
 namespace headrace {
 namespace {
@@ -418,6 +419,10 @@ std::unique_ptr<Kernel> prepare_tile(PrepareContext& c) {
   });
 }
 
+std::vector<TapeEntry> lower_to_broadcast(const Node& node, int input) {
+  return {{"", {{input, node.input(input).shape()}}, node.dtype(0), node.shape(0)}};
+}
+
 std::unique_ptr<Kernel> prepare_broadcast_to(PrepareContext& c) {
   const Shape &from = c.input_shape(0), &to = c.output_shape(0);
   if (from == to) {
@@ -678,6 +683,8 @@ HEADRACE_KERNELS(array) {
   add_kernel("OnesLike", prepare_ones_like);
   add_kernel("Tile", prepare_tile);
   add_kernel("BroadcastTo", prepare_broadcast_to);
+  add_lowering("Fill", [](const Node& node) { return lower_to_broadcast(node, 1); });
+  add_lowering("BroadcastTo", [](const Node& node) { return lower_to_broadcast(node, 0); });
   add_kernel("Pad", prepare_pad);
   add_kernel("PadV2", prepare_pad);
   add_kernel("MirrorPad", prepare_mirror_pad);

@@ -1,15 +1,18 @@
-// Conversions between element types, a family of its own because there are as many as pairs of types.
+#include "core/kernels/cast.h"
+
 #include <bit>
 #include <complex>
 #include <cstring>
 #include <type_traits>
 
 #include "core/base/parallel.h"
-#include "core/kernels/vector/vector.h"
 #include "core/registry/kernel.h"
+#include "core/registry/tape.h"
 
 namespace headrace {
 namespace {
+
+// A family of its own because there are as many loops as pairs of types.
 
 // What conversions go between; 16-bit floats go through float.
 using CastTypes = Join<Types<float, double, bool>, Join<IntegerTypes, ComplexTypes>>;
@@ -45,6 +48,8 @@ void cast_loop(std::int64_t n, const void* x, void* y) {
   for (std::int64_t i = 0; i < n; ++i) r[i] = convert<From, To>(a[i]);
 }
 
+}  // namespace
+
 vector::Unary find_cast(DType from, DType to) {
   vector::Unary loop = nullptr;
   visit(CastTypes{}, from, [&]<class From>(std::type_identity<From>) {
@@ -52,6 +57,8 @@ vector::Unary find_cast(DType from, DType to) {
   });
   return loop;
 }
+
+namespace {
 
 // Drops the mantissa bits that the target has not, so that the conversion does not round.
 void truncate(std::int64_t n, float* x, DType to) {
@@ -124,8 +131,17 @@ std::unique_ptr<Kernel> prepare_cast(PrepareContext& c) {
   });
 }
 
+std::vector<TapeEntry> lower_cast(const Node& node) {
+  const DType from = node.input(0).dtype(), to = node.dtype(0);
+  if (!is_plain(from) || !is_plain(to) || node.attr<bool>("Truncate")) return {};
+  return {{"Cast", {{0, node.input(0).shape()}}, to, node.shape(0), 0.3f}};
+}
+
 }  // namespace
 
-HEADRACE_KERNELS(cast) { add_kernel("Cast", prepare_cast); }
+HEADRACE_KERNELS(cast) {
+  add_kernel("Cast", prepare_cast);
+  add_lowering("Cast", lower_cast);
+}
 
 }  // namespace headrace

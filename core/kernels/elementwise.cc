@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/parallel.h"
+#include "core/kernels/fusion.h"
 #include "core/kernels/vector/vector.h"
 
 namespace headrace {
@@ -335,6 +336,21 @@ std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op,
 }
 std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, std::span<const ValueType> inputs) {
   return make(c, op, inputs, {});
+}
+
+std::vector<TapeEntry> lower_to(const char* loop, const Node& node) {
+  const auto inputs = node.inputs();
+  if (inputs.empty()) return {};
+  const auto cost = loop_cost(loop, int(inputs.size()), inputs.back().dtype());
+  if (!cost) return {};
+  TapeEntry entry{loop, {}, node.dtype(0), node.shape(0), *cost};
+  for (int i = 0; i < int(inputs.size()); ++i) entry.operands.push_back({i, node.input(i).shape()});
+  return {std::move(entry)};
+}
+
+void add_elementwise(const char* op) {
+  add_kernel(op, [](PrepareContext& c) { return elementwise(c); });
+  add_lowering(op, [](const Node& node) { return lower_to(node.op().name().c_str(), node); });
 }
 
 }  // namespace headrace

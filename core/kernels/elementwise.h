@@ -5,8 +5,10 @@
 #include <initializer_list>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "core/registry/kernel.h"
+#include "core/registry/tape.h"
 
 namespace headrace {
 
@@ -23,5 +25,11 @@ std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op,
 // with a constant exponent 2 is Square of its first input, a bias for channels in dimension 1 is a (C, 1, 1)
 // operand.
 std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, std::span<const ValueType> inputs);
+
+// Registers `elementwise` as the kernel of an operation whose loop has its name, and that loop as its
+// lowering.
+void add_elementwise(const char* op);
+// The lowering of a node whose inputs one loop takes, in order. None if there is no such loop.
+std::vector<TapeEntry> lower_to(const char* loop, const Node& node);
 
 }  // namespace headrace

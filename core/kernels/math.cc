@@ -9,6 +9,7 @@
 
 #include "core/base/parallel.h"
 #include "core/kernels/elementwise.h"
+#include "core/kernels/fusion.h"
 #include "core/kernels/vector/vector.h"
 
 namespace headrace {
@@ -122,20 +123,39 @@ std::unique_ptr<Kernel> prepare_select(PrepareContext& c) {
   return is_plain(c.outputs()[0].dtype) ? elementwise(c, "Select", inputs) : select_objects(c, condition);
 }
 
+std::vector<TapeEntry> lower_select(const Node& node) {
+  auto entries = lower_to("Select", node);
+  if (entries.empty() || node.op().name() != "Select") return entries;
+  Shape& condition = entries[0].operands[0].shape;
+  while (condition.rank() == 1 && condition.rank() < node.shape(0).rank()) condition.push_back(1);
+  return entries;
+}
+
 // ---- powers
 
-// Constant exponents that are cheap.
+// The loop for a constant exponent that is cheap, or nullptr.
+const char* cheap_power(const Tensor* exponent) {
+  if (!exponent || exponent->size() != 1) return nullptr;
+  double value = 0;
+  visit(RealTypes{}, exponent->dtype(),
+        [&]<class T>(std::type_identity<T>) { value = double(*exponent->data<T>()); });
+  if (value == 2) return "Square";
+  return value == -1 && is_floating(exponent->dtype()) ? "Reciprocal" : nullptr;
+}
+
 std::unique_ptr<Kernel> prepare_pow(PrepareContext& c) {
-  const Tensor* exponent = c.constant(1);
-  if (exponent && exponent->size() == 1 && c.inputs()[0].shape == c.outputs()[0].shape) {
-    double value = 0;
-    visit(RealTypes{}, exponent->dtype(),
-          [&]<class T>(std::type_identity<T>) { value = double(*exponent->data<T>()); });
-    if (value == 2) return elementwise(c, "Square", c.inputs().first(1));
-    if (value == -1 && is_floating(exponent->dtype()))
-      return elementwise(c, "Reciprocal", c.inputs().first(1));
-  }
+  const char* cheap = cheap_power(c.constant(1));
+  if (cheap && c.inputs()[0].shape == c.outputs()[0].shape) return elementwise(c, cheap, c.inputs().first(1));
   return elementwise(c);
+}
+
+std::vector<TapeEntry> lower_pow(const Node& node) {
+  const char* cheap = cheap_power(node.input(1).node->constant());
+  const Output x = node.input(0);
+  if (!cheap || x.shape() != node.shape(0)) return lower_to("Pow", node);
+  const auto cost = loop_cost(cheap, 1, x.dtype());
+  if (!cost) return {};
+  return {{cheap, {{0, x.shape()}}, node.dtype(0), node.shape(0), *cost}};
 }
 
 // ---- sums of many tensors
@@ -184,6 +204,21 @@ std::unique_ptr<Kernel> prepare_add_n(PrepareContext& c) {
       }
     });
   });
+}
+
+std::vector<TapeEntry> lower_add_n(const Node& node) {
+  const int inputs = int(node.inputs().size());
+  const DType dtype = node.dtype(0);
+  const Shape& shape = node.shape(0);
+  const auto cost = loop_cost("AddV2", 2, dtype);
+  if (!cost) return {};
+  if (inputs == 1) return {{"", {{0, shape}}, dtype, shape}};
+  std::vector<TapeEntry> entries;
+  for (int i = 1; i < inputs; ++i) {
+    const int sum = i == 1 ? 0 : inputs + i - 2;  // so far
+    entries.push_back({"AddV2", {{sum, shape}, {i, shape}}, dtype, shape, *cost});
+  }
+  return entries;
 }
 
 // ---- comparison within a tolerance
@@ -305,54 +340,53 @@ std::unique_ptr<Kernel> prepare_histogram(PrepareContext& c) {
 }  // namespace
 
 HEADRACE_KERNELS(math) {
-  for (const char* name : {"Neg",         "Abs",
-                           "ComplexAbs",  "Sign",
-                           "Reciprocal",  "Inv",
-                           "Square",      "Sqrt",
-                           "Rsqrt",       "Exp",
-                           "Expm1",       "Log",
-                           "Log1p",       "Sin",
-                           "Cos",         "Tan",
-                           "Asin",        "Acos",
-                           "Atan",        "Sinh",
-                           "Cosh",        "Tanh",
-                           "Asinh",       "Acosh",
-                           "Atanh",       "Sigmoid",
-                           "Erf",         "Erfc",
-                           "Erfinv",      "Ndtri",
-                           "Lgamma",      "Digamma",
-                           "BesselI0e",   "BesselI1e",
-                           "Floor",       "Ceil",
-                           "Round",       "Rint",
-                           "IsNan",       "IsInf",
-                           "IsFinite",    "LogicalNot",
-                           "Invert",      "PopulationCount",
-                           "Conj",        "Real",
-                           "Imag",        "Angle",
-                           "TanhGrad",    "SigmoidGrad",
-                           "SqrtGrad",    "RsqrtGrad",
-                           "InvGrad",     "ReciprocalGrad",
-                           "AddV2",       "Sub",
-                           "Mul",         "SquaredDifference",
-                           "Div",         "RealDiv",
-                           "TruncateDiv", "FloorDiv",
-                           "FloorMod",    "Mod",
-                           "TruncateMod", "Maximum",
-                           "Minimum",     "Pow",
-                           "MulNoNan",    "DivNoNan",
-                           "Xdivy",       "Xlogy",
-                           "Atan2",       "NextAfter",
-                           "Zeta",        "Polygamma",
-                           "Igamma",      "Igammac",
-                           "IgammaGradA", "Betainc",
-                           "Less",        "LessEqual",
-                           "Greater",     "GreaterEqual",
-                           "LogicalAnd",  "LogicalOr",
-                           "BitwiseAnd",  "BitwiseOr",
-                           "BitwiseXor",  "LeftShift",
-                           "RightShift",  "ClipByValue",
-                           "Complex"}) {
-    add_kernel(name, [](PrepareContext& c) { return elementwise(c); });
+  for (const char* name : {"Neg",          "Abs",
+                           "ComplexAbs",   "Sign",
+                           "Reciprocal",   "Inv",
+                           "Square",       "Sqrt",
+                           "Rsqrt",        "Exp",
+                           "Expm1",        "Log",
+                           "Log1p",        "Sin",
+                           "Cos",          "Tan",
+                           "Asin",         "Acos",
+                           "Atan",         "Sinh",
+                           "Cosh",         "Tanh",
+                           "Asinh",        "Acosh",
+                           "Atanh",        "Sigmoid",
+                           "Erf",          "Erfc",
+                           "Erfinv",       "Ndtri",
+                           "Lgamma",       "Digamma",
+                           "BesselI0e",    "BesselI1e",
+                           "Floor",        "Ceil",
+                           "Round",        "Rint",
+                           "IsNan",        "IsInf",
+                           "IsFinite",     "LogicalNot",
+                           "Invert",       "PopulationCount",
+                           "Conj",         "Real",
+                           "Imag",         "Angle",
+                           "TanhGrad",     "SigmoidGrad",
+                           "SqrtGrad",     "RsqrtGrad",
+                           "InvGrad",      "ReciprocalGrad",
+                           "AddV2",        "Sub",
+                           "Mul",          "SquaredDifference",
+                           "Div",          "RealDiv",
+                           "TruncateDiv",  "FloorDiv",
+                           "FloorMod",     "Mod",
+                           "TruncateMod",  "Maximum",
+                           "Minimum",      "MulNoNan",
+                           "DivNoNan",     "Xdivy",
+                           "Xlogy",        "Atan2",
+                           "NextAfter",    "Zeta",
+                           "Polygamma",    "Igamma",
+                           "Igammac",      "IgammaGradA",
+                           "Betainc",      "Less",
+                           "LessEqual",    "Greater",
+                           "GreaterEqual", "LogicalAnd",
+                           "LogicalOr",    "BitwiseAnd",
+                           "BitwiseOr",    "BitwiseXor",
+                           "LeftShift",    "RightShift",
+                           "ClipByValue",  "Complex"}) {
+    add_elementwise(name);
   }
   add_kernel("Add", prepare_add);
   add_kernel("Pow", prepare_pow);
@@ -363,6 +397,17 @@ HEADRACE_KERNELS(math) {
   add_kernel("AddN", prepare_add_n);
   add_kernel("AccumulateNV2", prepare_add_n);
   add_kernel("ApproximateEqual", prepare_approximate_equal);
+  for (const char* name : {"Add", "Equal", "NotEqual"}) {
+    add_lowering(name, [](const Node& node) {
+      const bool broadcasts = node.attr_or("incompatible_shape_error", true);
+      return broadcasts ? lower_to(node.op().name().c_str(), node) : std::vector<TapeEntry>{};
+    });
+  }
+  add_lowering("Pow", lower_pow);
+  add_lowering("Select", lower_select);
+  add_lowering("SelectV2", lower_select);
+  add_lowering("AddN", lower_add_n);
+  add_lowering("AccumulateNV2", lower_add_n);
   add_kernel("Cross", prepare_cross);
   add_kernel("Bincount", prepare_bincount);
   add_kernel("Bucketize", prepare_bucketize);

@@ -7,6 +7,7 @@
 
 #include "core/base/parallel.h"
 #include "core/kernels/elementwise.h"
+#include "core/kernels/fusion.h"
 #include "core/kernels/reduce.h"
 #include "core/kernels/vector/vector.h"
 #include "core/registry/kernel.h"
@@ -17,22 +18,43 @@ namespace {
 // ---- biases
 
 // The dimension of the channels.
-int channel_axis(const PrepareContext& c, const Shape& value) {
-  return c.node().attr_or<std::string>("data_format", "NHWC") == "NCHW" ? 1 : value.rank() - 1;
+int channel_axis(const Node& node, const Shape& value) {
+  return node.attr_or<std::string>("data_format", "NHWC") == "NCHW" ? 1 : value.rank() - 1;
 }
 
 std::unique_ptr<Kernel> prepare_bias_add(PrepareContext& c) {
   const int rank = c.output_shape(0).rank();
   std::vector<ValueType> inputs(c.inputs().begin(), c.inputs().end());
-  for (int i = channel_axis(c, c.output_shape(0)) + 1; i < rank; ++i) inputs[1].shape.push_back(1);
+  for (int i = channel_axis(c.node(), c.output_shape(0)) + 1; i < rank; ++i) inputs[1].shape.push_back(1);
   return elementwise(c, "AddV2", inputs);
+}
+
+std::vector<TapeEntry> lower_bias_add(const Node& node) {
+  auto entries = lower_to("AddV2", node);
+  if (entries.empty()) return entries;
+  Shape& bias = entries[0].operands[1].shape;
+  for (int i = channel_axis(node, node.shape(0)) + 1; i < node.shape(0).rank(); ++i) bias.push_back(1);
+  return entries;
 }
 
 std::unique_ptr<Kernel> prepare_bias_add_grad(PrepareContext& c) {
   const Shape& shape = c.input_shape(0);
   std::vector<bool> reduced(std::size_t(shape.rank()), true);
-  reduced[std::size_t(channel_axis(c, shape))] = false;
+  reduced[std::size_t(channel_axis(c.node(), shape))] = false;
   return reduce(c, "sum", reduced);
+}
+
+// ---- activations with a parameter
+
+std::vector<TapeEntry> lower_leaky_relu(const Node& node) {
+  const std::string& loop = node.op().name();
+  const int inputs = int(node.inputs().size());
+  const auto cost = loop_cost(loop, inputs + 1, node.dtype(0));
+  if (!cost) return {};
+  TapeEntry entry{loop, {}, node.dtype(0), node.shape(0), *cost};
+  for (int i = 0; i < inputs; ++i) entry.operands.push_back({i, node.input(i).shape()});
+  entry.operands.push_back({-1, Shape(), node.attr<float>("alpha")});
+  return {std::move(entry)};
 }
 
 // ---- losses
@@ -296,15 +318,18 @@ std::unique_ptr<Kernel> prepare_top_k(PrepareContext& c) {
 HEADRACE_KERNELS(nn) {
   for (const char* name : {"Relu", "ReluGrad", "Relu6", "Relu6Grad", "Elu", "EluGrad", "Selu", "SeluGrad",
                            "Softplus", "SoftplusGrad", "Softsign", "SoftsignGrad"}) {
-    add_kernel(name, [](PrepareContext& c) { return elementwise(c); });
+    add_elementwise(name);
   }
   for (const char* name : {"LeakyRelu", "LeakyReluGrad"}) {
+    add_lowering(name, lower_leaky_relu);
     add_kernel(name, [](PrepareContext& c) {
       return elementwise(c, c.node().op().name().c_str(), {double(c.node().attr<float>("alpha"))});
     });
   }
   add_kernel("BiasAdd", prepare_bias_add);
   add_kernel("BiasAddV1", prepare_bias_add);
+  add_lowering("BiasAdd", lower_bias_add);
+  add_lowering("BiasAddV1", lower_bias_add);
   add_kernel("BiasAddGrad", prepare_bias_add_grad);
   add_kernel("L2Loss", prepare_l2_loss);
   add_kernel("Softmax", prepare_softmax<false>);

@@ -9,6 +9,7 @@
 #include "core/base/parallel.h"
 #include "core/kernels/vector/vector.h"
 #include "core/registry/kernel.h"
+#include "core/registry/tape.h"
 
 namespace headrace {
 namespace {
@@ -645,7 +646,17 @@ std::unique_ptr<Kernel> reduce(PrepareContext& c, const char* by, const std::vec
   return reduce(c, by, by, reduced, nullptr);
 }
 
+// Over axes of size 1, or none, a reduction only passes its input on.
+static std::vector<TapeEntry> lower_trivial(const Node& node) {
+  const Shape& shape = node.input(0).shape();
+  if (shape.size() != node.shape(0).size()) return {};
+  return {{"", {{0, shape}}, node.dtype(0), node.shape(0)}};
+}
+
 HEADRACE_KERNELS(reduce) {
+  for (const char* name : {"Sum", "Prod", "Max", "Min", "Mean", "All", "Any"}) {
+    add_lowering(name, lower_trivial);
+  }
   add_kernel("Sum", [](PrepareContext& c) { return reduce(c, "sum", "sum", reduced_dims(c), nullptr); });
   add_kernel("Prod", [](PrepareContext& c) { return reduce(c, "prod", "prod", reduced_dims(c), nullptr); });
   add_kernel("Max", [](PrepareContext& c) { return reduce(c, "max", "max", reduced_dims(c), nullptr); });

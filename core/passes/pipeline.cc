@@ -7,7 +7,8 @@
 namespace headrace {
 
 // Folding first, since it completes shapes that the others look at; merging on what is left; then what looks
-// for equal operands. Waits go early, since nothing that waits is rewritten.
+// for equal operands; fusing last, since what is fused is not looked into any more. Waits go early, since
+// nothing that waits is rewritten.
 std::span<const Pass> pipeline() {
   static constexpr std::array kPasses = {
       Pass{"constant_folding", "computes what depends on constants only, once", fold_constants},
@@ -16,6 +17,8 @@ std::span<const Pass> pipeline() {
       Pass{"algebra", "removes additions of zero, products with one, double negations...", simplify_algebra},
       Pass{"common_subexpressions", "computes the same thing once", merge_common_subexpressions},
       Pass{"products", "brings products of matrices that share an operand together", join_products},
+      Pass{"fusion", "computes elementwise operations that read each other block by block, as one",
+           fuse_elementwise},
   };
   return kPasses;
 }

@@ -58,6 +58,11 @@ INLINE float reduce_exp(float x, std::int32_t* n) {
 }
 INLINE float power_of_2(std::int32_t n) { return as_float(std::int32_t(std::uint32_t(n + 127) << 23)); }
 
+// 2^(n + more) for n + kRound, without taking n out of it.
+INLINE float shifted_power_of_2(float shifted, std::int32_t more) {
+  return as_float(std::int32_t((std::uint32_t(as_int(shifted)) << 23) + (std::uint32_t(127 + more) << 23)));
+}
+
 INLINE float exp_of(float x) {
   const float limited = at_most(at_least(x, -104.0f), 89.0f);
   std::int32_t n;
@@ -110,14 +115,29 @@ INLINE float log1p_of(float x) {
   return abs_of(x) < 1e-7f ? x : y;
 }
 
+// t / (t + 2) with t = expm1(2 |x|), which lacks expm1's care for large and subnormal numbers.
 INLINE float tanh_of(float x) {
-  const float t = expm1_of(2.0f * at_most(abs_of(x), 10.0f));
+  const float y = at_most(abs_of(x), 10.0f);
+  const float shifted = y * (2.0f * 1.44269504f) + kRound;
+  const float whole = shifted - kRound;
+  const float r = (2.0f * y - whole * 0.693359375f) - whole * -2.12194440e-4f;
+  const float p = polynomial(r, 0.00019845893257297575f, 0.0013940823264420033f, 0.008333389647305012f,
+                             0.04166635870933533f, 0.1666666567325592f, 0.5f);
+  const float scale = shifted_power_of_2(shifted, 0);
+  const float t = (r + r * r * p) * scale + (scale - 1.0f);
   return with_sign(t / (t + 2.0f), x);
 }
 
+// 2^-24 / (2^-24 + 2^-24 exp(-x)): the factor keeps exp(-x) finite where the result is subnormal.
 INLINE float sigmoid_of(float x) {
-  const float e = exp_of(-abs_of(x));
-  return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+  const float limited = at_most(at_least(x, -104.0f), 60.0f);
+  const float shifted = limited * -1.44269504f + kRound;
+  const float whole = shifted - kRound;
+  const float r = (-limited - whole * 0.693359375f) - whole * -2.12194440e-4f;
+  const float p = polynomial(r, 0.0013814320554956794f, 0.00836885068565607f, 0.041668400168418884f,
+                             0.1666651964187622f, 0.4999999403953552f);
+  constexpr float kFactor = 5.9604644775390625e-08f;
+  return kFactor / (kFactor + (1.0f + (r + r * r * p)) * shifted_power_of_2(shifted, -24));
 }
 
 INLINE float softplus_of(float x) { return log1p_of(exp_of(-abs_of(x))) + (x < 0.0f ? 0.0f : x); }

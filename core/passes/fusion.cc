@@ -1,0 +1,433 @@
+// Fusion: elementwise nodes that read each other become one node with a tape of their loops
+// (registry/tape.h).
+//
+//   y = tanh(2 x + 1) * sigmoid(x)      becomes      y = tape(x, 2, 1)
+//
+// A group must be convex: nothing may lie between two of its members, or the fused node would wait for
+// itself. So every node gets a stage,
+//
+//   stage(n) = max over what n reads or waits for: stage(p), plus 1 unless p -> n is an edge that can be
+//   fused
+//
+// and a group is what edges that can be fused connect within one stage: a path that leaves the group comes to
+// a higher stage, and stages never fall. An edge can be fused if both ends are elementwise over equally many
+// elements; a node whose producers in one stage cut their elements differently starts a stage of its own.
+//
+// A node whose readers are all in a later stage moves there if that keeps no more memory alive: the
+// derivative of an activation is computed where the gradient arrives, not where the activation was.
+//
+// A cheap node that is read in a later stage too is computed there once more, rather than stored, if what it
+// reads is at hand there or much smaller: in training, what lies between the operations of an activation is
+// not kept for its derivative.
+//
+// Nodes that only pass a value on, perhaps in another shape or repeated, are looked through. They stay for
+// readers outside.
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "core/passes/pipeline.h"
+#include "core/registry/device.h"
+#include "core/registry/ops.h"
+#include "core/registry/tape.h"
+
+namespace headrace {
+namespace {
+
+constexpr std::size_t kNamesInLabel = 12;
+constexpr double kCheap = 0.4;  // ns an element: what it takes to write it to memory and read it again
+
+class Fusion {
+ public:
+  explicit Fusion(Function& function) : function_(function), graph_(function.graph) {}
+
+  bool run() {
+    order_ = graph_.topological_order();
+    about_.resize(graph_.nodes().size());
+    for (const Output& result : function_.results) kept_.insert(result.node);
+    for (const Node* target : function_.targets) kept_.insert(target);
+    for (Node* node : order_) examine(*node);
+    for (Node* node : order_) find_stage(*node);
+    for (auto it = order_.rbegin(); it != order_.rend(); ++it) sink(**it);
+    for (auto it = order_.rbegin(); it != order_.rend(); ++it) repeat(**it);
+    if (repeated_) order_ = graph_.topological_order();
+    bool changed = false;
+    for (const auto& members : groups()) changed |= fuse(members);
+    for (const auto& [fused, id] : places_) graph_.renumber(*fused, id);
+    return changed;
+  }
+
+ private:
+  struct About {
+    std::vector<TapeEntry> entries;  // empty if it cannot be fused
+    bool passes_on = false;          // all of the entries do
+    std::int64_t size = 0;           // elements
+    std::string device;
+    std::vector<std::int64_t> dims;  // what its broadcasts cut the elements into
+    int stage = 0;
+    int group = -1;  // of groups_
+    int place = 0;   // in the order of creation; -1 for what is computed once more
+  };
+  struct Group {
+    int joined;  // the group that it has become part of; itself if none
+    std::vector<std::int64_t> dims;
+  };
+
+  About& about(const Node& node) { return about_[std::size_t(node.id())]; }
+  bool can_be_fused(const Node& node) { return !about(node).entries.empty(); }
+
+  // ---- single nodes
+
+  void examine(Node& node) {
+    About& a = about(node);
+    a.place = node.id();
+    if (node.num_outputs() != 1 || node.inputs().empty() || !node.control_inputs().empty() ||
+        node.has(Trait::stateful) || node.has(Trait::argument) || node.has(Trait::constant) ||
+        !is_plain(node.dtype(0)) || !node.shape(0).is_full() || carries_shapes(node)) {
+      return;
+    }
+    for (const Output& input : node.inputs()) {
+      if (!is_plain(input.dtype()) || !input.shape().is_full()) return;
+    }
+    a.size = node.shape(0).size();
+    a.device = device_of(node);
+    if (a.size == 0 || !runs_tapes(a.device)) return;
+    const Output first = node.input(0);
+    if (node.has(Trait::alias) && first.dtype() == node.dtype(0) && first.shape().size() == a.size) {
+      a.entries = {{"", {{0, first.shape()}}, node.dtype(0), node.shape(0)}};
+    } else {
+      a.entries = lower(node);
+    }
+    a.passes_on =
+        std::all_of(a.entries.begin(), a.entries.end(), [](auto& entry) { return entry.loop.empty(); });
+    a.dims = {a.size};
+    for (const TapeEntry& entry : a.entries) {
+      for (const TapeOperand& operand : entry.operands) {
+        if (operand.value >= 0 && operand.shape.size() != a.size) {
+          a.dims.assign(entry.shape.dims().begin(), entry.shape.dims().end());
+        }
+      }
+    }
+  }
+
+  // Small integers may say what shape something has; when the rest of a plan that was cut is specialised,
+  // shape rules want to see how they are computed.
+  static bool carries_shapes(const Node& node) {
+    const bool index = node.dtype(0) == DType::int32 || node.dtype(0) == DType::int64;
+    return index && node.shape(0).rank() <= 1 && node.shape(0).size() <= kMaxPartialInts;
+  }
+
+  // Where it asks to be, itself or through the node it is colocated with.
+  static std::string device_of(const Node& node) {
+    constexpr std::string_view kColocated = "loc:@";
+    if (!node.device().empty()) return node.device();
+    for (const std::string& group : node.attr_or("_class", std::vector<std::string>{})) {
+      if (!group.starts_with(kColocated)) continue;
+      const Node* other = node.graph().find(std::string_view(group).substr(kColocated.size()));
+      if (other) return other->device();
+    }
+    return {};
+  }
+  bool runs_tapes(const std::string& device) {
+    if (device.empty()) return true;
+    const auto [it, added] = runs_tapes_.try_emplace(device, false);
+    if (added) {
+      const std::string type = DeviceSpec::parse(device).type;
+      it->second = type.empty() || type == "*" || type == "CPU";
+    }
+    return it->second;
+  }
+
+  // ---- stages
+
+  bool fusible(const Node& from, const Node& to) {
+    const About &a = about(from), &b = about(to);
+    return !a.entries.empty() && !b.entries.empty() && a.size == b.size && a.device == b.device;
+  }
+
+  int find_group(int group) {
+    while (groups_[std::size_t(group)].joined != group) {
+      int& next = groups_[std::size_t(group)].joined;
+      group = next = groups_[std::size_t(next)].joined;
+    }
+    return group;
+  }
+  // The groups of some nodes become one, which the node enters, if their elements and its own can be cut
+  // alike.
+  bool enter(const Node& node, std::span<Node* const> others) {
+    About& a = about(node);
+    std::vector<int> joined;
+    std::vector<std::int64_t> dims = a.dims;
+    for (const Node* other : others) {
+      const int group = find_group(about(*other).group);
+      if (std::find(joined.begin(), joined.end(), group) != joined.end()) continue;
+      joined.push_back(group);
+      auto common = common_dims(dims, groups_[std::size_t(group)].dims);
+      if (!common) return false;
+      dims = std::move(*common);
+    }
+    if (joined.empty()) {
+      joined.push_back(int(groups_.size()));
+      groups_.push_back({joined[0], {}});
+    }
+    for (const int group : joined) groups_[std::size_t(group)].joined = joined[0];
+    groups_[std::size_t(joined[0])].dims = std::move(dims);
+    a.group = joined[0];
+    return true;
+  }
+
+  void find_stage(const Node& node) {
+    About& a = about(node);
+    for (const Output& input : node.inputs()) {
+      if (input.node->constant()) continue;
+      a.stage = std::max(a.stage, about(*input.node).stage + (fusible(*input.node, node) ? 0 : 1));
+    }
+    for (const Node* before : node.control_inputs()) a.stage = std::max(a.stage, about(*before).stage + 1);
+    if (!can_be_fused(node)) return;
+    std::vector<Node*> producers;
+    for (const Output& input : node.inputs()) {
+      if (fusible(*input.node, node) && about(*input.node).stage == a.stage) producers.push_back(input.node);
+    }
+    if (enter(node, producers)) return;
+    ++a.stage;
+    enter(node, {});
+  }
+
+  static std::int64_t bytes_of(const Node& node, int output) {
+    return node.shape(output).size() * std::int64_t(size_of(node.dtype(output)));
+  }
+
+  // Moves a node to the later stage of its readers.
+  void sink(const Node& node) {
+    if (!can_be_fused(node) || kept_.contains(&node) || node.uses().empty()) return;
+    About& a = about(node);
+    const int later = about(*node.uses()[0].node).stage;
+    std::vector<Node*> readers;
+    for (const Use& use : node.uses()) {
+      if (use.input == kControl || !fusible(node, *use.node) || about(*use.node).stage != later) return;
+      readers.push_back(use.node);
+    }
+    if (later <= a.stage) return;
+    if (kept_longer(node, later) <= bytes_of(node, 0) && enter(node, readers)) a.stage = later;
+  }
+
+  // The bytes of inputs that would have to be kept until a stage if the node were computed there.
+  std::int64_t kept_longer(const Node& node, int later) {
+    std::int64_t bytes = 0;
+    for (const Output& input : node.inputs()) {
+      if (input.node->constant() || input.node->has(Trait::argument) || kept_.contains(input.node)) continue;
+      const auto& uses = input.node->uses();
+      const bool needed_then = std::any_of(uses.begin(), uses.end(), [&](const Use& use) {
+        return use.node != &node && about(*use.node).stage >= later;
+      });
+      if (!needed_then) bytes += bytes_of(*input.node, input.index);
+    }
+    return bytes;
+  }
+
+  // Gives the readers in later stages a node of their own that computes the same, if they are all that it
+  // would have to be stored for.
+  void repeat(Node& node) {
+    if (!can_be_fused(node) || kept_.contains(&node)) return;
+    double cost = 0;
+    for (const TapeEntry& entry : about(node).entries) cost += double(entry.cost);
+    if (cost > kCheap) return;
+    const int stage = about(node).stage;
+    std::map<int, std::vector<Use>> late;  // readers by stage
+    for (const Use& use : node.uses()) {
+      if (use.input == kControl || !fusible(node, *use.node)) return;
+      if (about(*use.node).stage > stage) late[about(*use.node).stage].push_back(use);
+    }
+    for (const auto& [later, uses] : late) {
+      if (2 * kept_longer(node, later) > bytes_of(node, 0)) return;
+    }
+    for (const auto& [later, uses] : late) {
+      std::vector<Node*> readers;
+      for (const Use& use : uses) readers.push_back(use.node);
+      const std::vector<Output> inputs(node.inputs().begin(), node.inputs().end());
+      Node& again = graph_.clone(node, inputs, {}, graph_.unique_name(node.name() + "/again"));
+      About copied = about(node);
+      copied.place = -1;
+      copied.stage = later;
+      about_.push_back(std::move(copied));
+      if (!enter(again, readers)) {
+        graph_.remove(again);
+        graph_.trim();
+        about_.pop_back();
+        continue;
+      }
+      for (const Use& use : uses) graph_.set_input(*use.node, use.input, {&again, 0});
+      repeated_ = true;
+    }
+  }
+
+  // ---- groups
+
+  // What edges that can be fused connect within a stage, members in order.
+  std::vector<std::vector<Node*>> groups() {
+    std::vector<int> parent(about_.size());
+    std::iota(parent.begin(), parent.end(), 0);
+    const auto find = [&](int id) {
+      while (parent[std::size_t(id)] != id)
+        id = parent[std::size_t(id)] = parent[std::size_t(parent[std::size_t(id)])];
+      return id;
+    };
+    for (const Node* node : order_) {
+      for (const Output& input : node->inputs()) {
+        if (fusible(*input.node, *node) && about(*input.node).stage == about(*node).stage) {
+          parent[std::size_t(find(node->id()))] = find(input.node->id());
+        }
+      }
+    }
+    std::vector<std::vector<Node*>> found;
+    std::unordered_map<int, std::size_t> index;
+    for (Node* node : order_) {
+      if (!can_be_fused(*node)) continue;
+      const auto [it, added] = index.try_emplace(find(node->id()), found.size());
+      if (added) found.emplace_back();
+      found[it->second].push_back(node);
+    }
+    return found;
+  }
+
+  // One loop is worth a tape if that saves repeating what it reads.
+  bool worth_it(const std::vector<Node*>& members) {
+    int loops = 0;
+    bool repeats = false;
+    for (const Node* node : members) {
+      const About& a = about(*node);
+      loops += !a.passes_on;
+      for (const TapeEntry& entry : a.entries) {
+        repeats |= entry.loop.empty() && entry.operands[0].shape.size() != a.size;
+      }
+    }
+    return loops > 1 || (loops == 1 && repeats);
+  }
+
+  bool fuse(const std::vector<Node*>& members) {
+    if (!worth_it(members)) return false;
+    const std::unordered_set<const Node*> inside(members.begin(), members.end());
+
+    // Inputs are numbered first.
+    std::vector<Output> inputs;
+    std::unordered_map<const Node*, std::vector<int>> inputs_of;  // outputs of a node outside, by index
+    const auto input_number = [&](const Output& output) -> int& {
+      auto& numbers = inputs_of[output.node];
+      if (numbers.empty()) numbers.assign(std::size_t(output.node->num_outputs()), -1);
+      return numbers[std::size_t(output.index)];
+    };
+    for (const Node* node : members) {
+      for (const TapeEntry& entry : about(*node).entries) {
+        for (const TapeOperand& operand : entry.operands) {
+          if (operand.value < 0 || operand.value >= int(node->inputs().size())) continue;
+          const Output input = node->input(operand.value);
+          if (inside.contains(input.node)) continue;
+          int& number = input_number(input);
+          if (number >= 0) continue;
+          number = int(inputs.size());
+          inputs.push_back(input);
+        }
+      }
+    }
+
+    Tape tape;
+    std::unordered_map<const Node*, int> value_of;
+    for (const Node* node : members) {
+      const int count = int(node->inputs().size());
+      const int base = int(inputs.size() + tape.entries.size());
+      const auto number = [&](int local) {
+        if (local >= count) return base + local - count;
+        const Output input = node->input(local);
+        return inside.contains(input.node) ? value_of.at(input.node) : input_number(input);
+      };
+      const About& a = about(*node);
+      const TapeEntry& first = a.entries[0];
+      if (a.passes_on && first.operands[0].shape.size() == a.size) {
+        value_of[node] = number(first.operands[0].value);
+        continue;
+      }
+      for (TapeEntry entry : a.entries) {
+        for (TapeOperand& operand : entry.operands) {
+          if (operand.value >= 0) operand.value = number(operand.value);
+        }
+        tape.entries.push_back(std::move(entry));
+      }
+      value_of[node] = int(inputs.size() + tape.entries.size()) - 1;
+    }
+
+    // Whom somebody outside reads, perhaps through members that pass it on.
+    std::unordered_set<const Node*> read_outside;
+    std::vector<Node*> results;
+    for (auto it = members.rbegin(); it != members.rend(); ++it) {
+      Node* node = *it;
+      const bool read = std::any_of(node->uses().begin(), node->uses().end(), [&](const Use& use) {
+        return use.input != kControl && (!inside.contains(use.node) ||
+                                         (about(*use.node).passes_on && read_outside.contains(use.node)));
+      });
+      if (!read && !kept_.contains(node)) continue;
+      read_outside.insert(node);
+      if (!about(*node).passes_on) results.push_back(node);
+    }
+    if (results.empty()) return false;
+    std::reverse(results.begin(), results.end());
+    for (const Node* node : results) tape.results.push_back(value_of.at(node));
+    replace(members, results, std::move(inputs), std::move(tape));
+    return true;
+  }
+
+  void replace(const std::vector<Node*>& members, const std::vector<Node*>& results,
+               std::vector<Output> inputs, Tape tape) {
+    std::vector<DType> types, result_types;
+    for (const Output& input : inputs) types.push_back(input.dtype());
+    for (const Node* node : results) result_types.push_back(node->dtype(0));
+    std::string label = std::string(kTapeOp) + "(";
+    std::size_t named = 0;
+    Node* last = results[0];
+    for (Node* node : members) {
+      if (about(*node).passes_on) continue;
+      if (about(*node).place > about(*last).place) last = node;
+      if (named++ < kNamesInLabel) label += (named > 1 ? ", " : "") + node->op().name();
+    }
+    if (named > kNamesInLabel) label += ", and " + std::to_string(named - kNamesInLabel) + " more";
+    AttrMap attrs = to_attrs(tape);
+    attrs["Tin"] = std::move(types);
+    attrs["Tout"] = std::move(result_types);
+    attrs["_label"] = label + ")";
+    Node& fused = graph_.add(find_op(kTapeOp), {.name = graph_.unique_name(last->name() + "/fused"),
+                                                .inputs = std::move(inputs),
+                                                .attrs = std::move(attrs),
+                                                .device = about(*last).device,
+                                                .source = last->source()});
+    for (int i = 0; i < int(results.size()); ++i) {
+      Node& node = *results[std::size_t(i)];
+      substitute(function_, {&node, 0}, {&fused, i});
+      std::replace(function_.targets.begin(), function_.targets.end(), &node, &fused);
+    }
+    places_.push_back({&fused, about(*last).place});
+    for (auto it = members.rbegin(); it != members.rend(); ++it) {
+      Node& node = **it;
+      // Who waits for a member that nobody reads waits for all of it.
+      if (!about(node).passes_on) graph_.redirect_controls(node, fused);
+      if (node.uses().empty() && !(about(node).passes_on && kept_.contains(&node))) graph_.remove(node);
+    }
+  }
+
+  Function& function_;
+  Graph& graph_;
+  std::vector<Node*> order_;
+  std::vector<About> about_;
+  std::vector<Group> groups_;
+  std::unordered_set<const Node*> kept_;  // results and targets
+  std::unordered_map<std::string, bool> runs_tapes_;
+  std::vector<std::pair<Node*, int>> places_;  // of fused nodes in the order of creation
+  bool repeated_ = false;
+};
+
+}  // namespace
+
+bool fuse_elementwise(Function& function, Resources&) { return Fusion(function).run(); }
+
+}  // namespace headrace
