@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import headrace as tf
+from tests.golden.pictures import images
 
 FOLDER = Path(__file__).parent / "models"
 RESULTS = json.loads((FOLDER / "results.json").read_text())
@@ -64,6 +65,24 @@ def test_variables_of_collections(restored, tmp_path):
     with tf.Graph().as_default():
         tf.train.import_meta_graph(again)
         assert "Adagrad/table:0" in [v.name for v in tf.global_variables()]
+
+
+@pytest.mark.parametrize("restored", ["convolutional"], indirect=True)
+def test_a_convolutional_network(restored):
+    """Adam with a falling rate, normalisation, moving averages and a metric go on as in TensorFlow."""
+    restored.run(tf.local_variables_initializer())
+    train = tf.get_collection("train_op")[-1]
+    for step, expected in enumerate(RESULTS["convolutional"], 3):
+        feeds = dict(zip(["x:0", "y:0"], images(step)))
+        got = restored.run([train, "after:0", "loss:0", "accuracy_update:0"], feeds)[1:]
+        got += restored.run(["average:0", "logits/kernel:0"])
+        for value, wanted in zip(got, expected):
+            close(value, wanted, 1e-3)
+    for variable in tf.global_variables():
+        # Behind it everything is normalised: its gradient is rounding, which Adam makes large.
+        if not variable.op.name.startswith("conv/bias"):
+            norm = np.linalg.norm(restored.run(variable))
+            close(norm, RESULTS["norms"][variable.op.name], 1e-3)
 
 
 def test_a_pipeline(monkeypatch):
