@@ -99,6 +99,7 @@ from headrace.ops.matmul import einsum, matmul, tensordot
 from headrace.ops.parse import *
 from headrace.ops.queue import *
 from headrace.ops.random import *
+from headrace.ops.reader import *
 from headrace.ops.reduce import *
 from headrace.ops.slicing import *
 from headrace.ops.space import *

@@ -293,26 +293,45 @@ class References {
     graph_.nodes.push_back(std::move(made));
   }
 
+  // The node whose reference this is, or is a copy of. Copies by Identity share the buffer, so who reads one
+  // after an update sees what the update has made of it.
+  int shared_maker(const Source& source) const {
+    const Source* at = &source;
+    for (std::size_t steps = 0; steps <= nodes_.size(); ++steps) {
+      if (const int i = maker(*at); i >= 0) return i;
+      const int i = at->control ? -1 : find(at->node);
+      if (i < 0 || nodes_[std::size_t(i)].op != "Identity" || nodes_[std::size_t(i)].inputs.empty())
+        return -1;
+      at = &nodes_[std::size_t(i)].inputs[0];
+    }
+    return -1;
+  }
+
   // What `node` reads in place of an input of its own that may be a reference.
   Source value(const NodeMessage& node, const Source& input) {
-    const int i = maker(input);
+    const int i = shared_maker(input);
     if (i < 0) return input;
+    const bool is_reference = maker(input) >= 0;
+    if (node.op == "Identity" && !is_reference) return input;  // whoever reads it asks for itself
     const NodeMessage& from = nodes_[std::size_t(i)];
     std::vector<Source> after;
     for (const Source& other : node.inputs) {
       const int j = find(other.node);
       const bool first_comes = node.op == "Merge";  // it waits for one of its inputs only
-      if (j >= 0 && j != i && late_[std::size_t(j)] && !first_comes) {
+      if (j >= 0 && other.node != input.node && late_[std::size_t(j)] && !first_comes) {
         after.push_back({.node = other.node, .control = true});
       }
     }
-    if (after.empty() && has_value(i)) return input;
+    if (after.empty() && (has_value(i) || !is_reference)) return input;
+    if (!is_reference) after.push_back({.node = input.node, .control = true});
     Source handle = input;
     if (const auto variable = handles_.find(i); variable != handles_.end()) {
       handle = {.node = variable->second};
     } else if (has_value(i)) {
       handle = handle_of(from, 0);
       after.push_back({.node = from.name, .control = true});
+    } else if (!is_reference) {
+      return input;  // a copy of what comes through control flow
     }
     const std::string_view name = fresh(node, "read");
     add_read(node, name, handle, std::move(after), false, dtype_of(from));

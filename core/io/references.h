@@ -10,7 +10,9 @@
 //   y = Neg(v) after ^a       y/read = ReadVariableOp(v/handle) after ^a     y = Neg(y/read) after ^a
 //
 // Every node keeps its name, so what was fetched, fed, restored or run by name still is. A reader sees the
-// updates that it waits for, directly or not; where it waits for none, it reads `v` itself.
+// updates that it waits for, directly or not; where it waits for none, it reads `v` itself. The same holds
+// for who reads an Identity of `v`: there it would share the buffer, and moving averages that are taken after
+// a training step count on it.
 #pragma once
 
 #include "core/io/graph_message.h"

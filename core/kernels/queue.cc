@@ -17,6 +17,7 @@
 #include "core/kernels/elements.h"
 #include "core/kernels/line.h"
 #include "core/kernels/philox.h"
+#include "core/kernels/queue.h"
 
 namespace headrace {
 namespace {
@@ -98,7 +99,7 @@ struct QueueSpec {
   }
 };
 
-class Queue final : public Resource {
+class Queue final : public QueueResource {
  public:
   Queue(std::string name, QueueSpec spec, std::unique_ptr<Order> order)
       : spec(std::move(spec)), name_(std::move(name)), order_(std::move(order)) {}
@@ -108,6 +109,9 @@ class Queue final : public Resource {
   std::string describe() const override {
     return str(spec.kind, " '", name_, "' of ", spec.dtypes.size(), " components");
   }
+
+  std::vector<Tensor> take_one(Step& step) override { return std::move(dequeue(step, 1)[0]); }
+  std::span<const DType> component_dtypes() const override { return spec.dtypes; }
 
   void enqueue(Step& step, std::deque<Tuple> elements) {
     for (const Tuple& element : elements) check(element);

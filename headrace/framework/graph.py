@@ -19,6 +19,7 @@ import numpy as np
 
 from headrace import _core
 from headrace.framework import dtypes, protos
+from headrace.framework.overview import overview
 from headrace.framework.picture import neighbourhood
 from headrace.framework.shapes import TensorShape, as_shape
 
@@ -1049,7 +1050,7 @@ class Graph:
         """Does nothing: a graph is built by one thread at a time."""
 
     def _repr_html_(self) -> str:
-        return f"<code>tf.Graph</code> of {self._core.size()} operations"
+        return overview(self)
 
 
 # ---- defaults

@@ -93,6 +93,17 @@ def test_a_reader_sees_the_updates_that_it_waits_for():
         assert list(session.run("v/read:0")) == [5, 10]
 
 
+def test_a_copy_by_identity_shares_the_buffer():
+    """So a moving average that waits for a training step sees what the step has made of the weights."""
+    message = initialised().node("plus", "AssignAdd", "v", "one", T=FLOAT)
+    message.node("before", "Neg", "v/read", T=FLOAT)
+    message.node("after", "Neg", "v/read", "^plus", T=FLOAT)
+    with message.session() as session:
+        session.run("v/Assign")
+        assert [list(value) for value in session.run(["after:0", "plus:0"])] == [[-2, -4], [2, 4]]
+        assert list(session.run("before:0")) == [-2, -4]
+
+
 def test_a_value_that_an_update_takes_from_another_variable():
     message = initialised().variable("w")
     message.node("w/Assign", "Assign", "w", "v", "^v/Assign", T=FLOAT)

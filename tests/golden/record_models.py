@@ -10,19 +10,10 @@ import sys
 
 import numpy as np
 import tensorflow as tf
+from pictures import images
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models")
 STEPS = 5
-
-
-def images(step):
-    """A batch of small pictures, and what they show, for a step."""
-    rng = np.random.RandomState(step)
-    labels = rng.randint(0, 3, size=[8])
-    pictures = rng.normal(size=[8, 8, 8, 1]) * 0.3
-    for picture, label in zip(pictures, labels):
-        picture[label * 2 : label * 2 + 3] += 1
-    return pictures.astype(np.float32), labels
 
 
 def convolutional():
@@ -121,17 +112,16 @@ def record_convolutional(results):
         convolutional()
         saver = tf.train.Saver()
         session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-        train = tf.get_collection("train_op")[0]
+        train = tf.get_collection("train_op")[-1]
         for step in range(3):
             session.run(train, dict(zip(["x:0", "y:0"], images(step))))
         saver.save(session, os.path.join(FOLDER, "convolutional"), write_state=False)
         values = []
         for step in range(3, 3 + STEPS):
             feeds = dict(zip(["x:0", "y:0"], images(step)))
-            _, after, *floats = session.run(
-                [train, "after:0", "loss:0", "average:0", "accuracy_update:0", "logits/kernel:0"], feeds
-            )
-            values.append([int(after), *(np.asarray(value).tolist() for value in floats)])
+            step_values = session.run([train, "after:0", "loss:0", "accuracy_update:0"], feeds)[1:]
+            step_values += session.run(["average:0", "logits/kernel:0"])
+            values.append([np.asarray(value).tolist() for value in step_values])
         results["convolutional"] = values
         results["norms"] = {v.op.name: float(np.linalg.norm(session.run(v))) for v in tf.global_variables()}
 
