@@ -182,7 +182,8 @@ class Fusion {
   void find_stage(const Node& node) {
     About& a = about(node);
     for (const Output& input : node.inputs()) {
-      if (input.node->constant()) continue;
+      // Those that nothing comes before are there at any stage.
+      if (input.node->constant() && input.node->control_inputs().empty()) continue;
       a.stage = std::max(a.stage, about(*input.node).stage + (fusible(*input.node, node) ? 0 : 1));
     }
     for (const Node* before : node.control_inputs()) a.stage = std::max(a.stage, about(*before).stage + 1);

@@ -436,6 +436,17 @@ def test_gradients_of_random_programs(program):
             check(gradients, dict(zip(sources, FEEDS)))
 
 
+def test_what_a_constant_waits_for_is_not_waited_for_by_its_group():
+    a = random(1000)
+    x = placeholder(a)
+    total = tf.Variable(0.0)
+    doubled = x * 2.0
+    with tf.control_dependencies([total.assign(tf.reduce_sum(doubled))]):
+        three = tf.constant(3.0)
+    result = tf.exp(doubled) * three
+    check(result, {x: a})
+
+
 def test_a_wrong_value_is_found():
     """The comparison itself can fail."""
     a = random(3)
