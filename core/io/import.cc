@@ -669,16 +669,28 @@ class Builder {
     }
   }
 
-  // "_class" lists nodes to be near to, as "loc:@name": under their new names.
+  // "_class" lists nodes to be near to, as "loc:@name": under their new names. Where conditions and loops
+  // were raised, such a node may be in another function by now.
   void colocate(AttrMap& attrs) const {
     constexpr std::string_view kNear = "loc:@";
     const auto found = attrs.find("_class");
     auto* names = found == attrs.end() ? nullptr : std::get_if<std::vector<std::string>>(&found->second);
     if (!names) return;
+    std::vector<std::string> kept;
     for (std::string& text : *names) {
-      if (!text.starts_with(kNear)) continue;
-      const auto other = root_->index_.find(std::string_view(text).substr(kNear.size()));
-      if (other != root_->index_.end()) text = std::string(kNear) + root_->names_[other->second];
+      const auto other = text.starts_with(kNear)
+                             ? root_->index_.find(std::string_view(text).substr(kNear.size()))
+                             : root_->index_.end();
+      if (other == root_->index_.end()) {
+        kept.push_back(std::move(text));
+      } else if (root_->taken_.empty() || made_.contains(other->second)) {
+        kept.push_back(std::string(kNear) + root_->names_[std::size_t(other->second)]);
+      }
+    }
+    if (kept.empty()) {
+      attrs.erase(found);
+    } else {
+      *names = std::move(kept);
     }
   }
 

@@ -52,6 +52,10 @@ def test_written_and_read_again(name):
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(message, name="")
         again = graph.as_graph_def()
+    # Nodes are near to nodes that there are.
+    classes = [node.attr["_class"].list.s for node in again.node if "_class" in node.attr]
+    near = {text for names in classes for text in names if text.startswith(b"loc:@")}
+    assert near <= {b"loc:@" + node.name.encode() for node in again.node}
     with tf.Graph().as_default(), tf.Session() as session:
         tf.import_graph_def(again, name="scope")
         check(session, results, "scope/")

@@ -20,11 +20,17 @@ _FEEDS = [
 ]
 
 
+_REQUEST = {
+    "fetches": _FETCHES,
+    "feeds": [{name: to_bytes(np.asarray(value)) for name, value in feed.items()} for feed in _FEEDS],
+    "before": ["init"],
+}
+
+
 @pytest.mark.parametrize("seed", range(150))
 def test_random_programs(peer: Peer, seed: int):
     text = program(seed)
-    feeds = [{name: to_bytes(np.asarray(value)) for name, value in feed.items()} for feed in _FEEDS]
-    reply = peer.ask(program=text, frames=True, fetches=_FETCHES, feeds=feeds, before=["init"])
+    reply = peer.ask(program=text, frames=True, **_REQUEST)
     with tf.Graph().as_default(), tf.Session() as session:
         tf.import_graph_def(tf.GraphDef.FromString(reply["graph_def"]), name="")
         session.run("init")
@@ -34,3 +40,13 @@ def test_random_programs(peer: Peer, seed: int):
                 np.testing.assert_allclose(
                     value, to_array(want), rtol=2e-4, atol=2e-5, err_msg=f"{name} of program\n{text}"
                 )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_written_again_as_functions(peer: Peer, seed: int):
+    reply = peer.ask(program=program(seed), frames=True, **_REQUEST)
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(tf.GraphDef.FromString(reply["graph_def"]), name="")
+    again = peer.ask(graph_def=graph.as_graph_def().SerializeToString(), **_REQUEST)
+    for value, want in zip(again["values"], reply["values"], strict=True):
+        np.testing.assert_allclose(to_array(value), to_array(want), rtol=2e-4, atol=2e-5)
