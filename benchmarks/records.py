@@ -76,7 +76,7 @@ def file_rates(tf, path):
     rates = {}
     for what, size, count in (("small", 100, 200_000), ("large", 100_000, 2000)):
         for compression in ("NONE", "GZIP"):
-            some = count // 20 if compression == "GZIP" else count
+            some = count // 5 if compression == "GZIP" else count
             record = os.urandom(size // 2) + bytes(size - size // 2)
             options = tf.python_io.TFRecordOptions(getattr(tf.python_io.TFRecordCompressionType, compression))
             label = f"{what} records{', ' + compression if compression != 'NONE' else ''}"

@@ -9,6 +9,9 @@
 namespace headrace::python {
 namespace {
 
+// A record so large that other threads of Python may go on while it is written.
+constexpr std::size_t kWorthReleasing = 64 << 10;
+
 std::string_view view_of(const nb::bytes& bytes) { return {bytes.c_str(), bytes.size()}; }
 
 }  // namespace
@@ -22,6 +25,21 @@ void bind_records(nb::module_& m) {
         return nb::bytes(record.data(), record.size());
       },
       nb::arg("data"), "The data as it stands in a file of records: with its length and checksums.");
+  nb::class_<RecordWriter>(m, "RecordWriter", "Writes a file of records.")
+      .def(nb::init<std::string>(), nb::arg("path"))
+      .def(
+          "write",
+          [](RecordWriter& writer, const nb::bytes& data) {
+            const std::string_view view = view_of(data);
+            if (view.size() < kWorthReleasing) return writer.write(view);
+            const nb::gil_scoped_release release;
+            writer.write(view);
+          },
+          nb::arg("data"), "Adds a record. FailedPreconditionError if the writer is closed.")
+      .def("flush", &RecordWriter::flush, nb::call_guard<nb::gil_scoped_release>(),
+           "Returns when everything is in the file.")
+      .def("close", &RecordWriter::close, nb::call_guard<nb::gil_scoped_release>(),
+           "Writes what is left, and closes the file.");
   nb::class_<RecordParser>(m, "RecordParser",
                            "Takes a file of records in pieces and hands out the records that are complete.")
       .def(nb::init<std::string>(), nb::arg("source"))

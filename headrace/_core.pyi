@@ -316,6 +316,20 @@ def record(data: bytes) -> bytes:
     The data as it stands in a file of records: with its length and checksums.
     """
 
+class RecordWriter:
+    """Writes a file of records."""
+
+    def __init__(self, path: str) -> None: ...
+
+    def write(self, data: bytes) -> None:
+        """Adds a record. FailedPreconditionError if the writer is closed."""
+
+    def flush(self) -> None:
+        """Returns when everything is in the file."""
+
+    def close(self) -> None:
+        """Writes what is left, and closes the file."""
+
 class RecordParser:
     """
     Takes a file of records in pieces and hands out the records that are complete.

@@ -48,7 +48,9 @@ void EventWriter::add(std::string_view event) {
   check_process();
   std::unique_lock lock(mutex_);
   if (max_queue_ > 0) {
-    worker_->done.wait(lock, [&] { return queued_ < max_queue_ || closing_ || !failure_.empty(); });
+    worker_->done.wait(lock, [&] {
+      return queued_ < max_queue_ || queue_.size() < kMostPending || closing_ || !failure_.empty();
+    });
   }
   throw_failure();
   if (closing_) fail(Code::failed_precondition, "the writer of ", path_, " is closed; reopen it");

@@ -15,8 +15,10 @@ namespace headrace {
 // Safe to use from any thread. A program that adds events waits for the disk only if it is far ahead.
 class EventWriter {
  public:
-  // Makes the file, or goes on at its end. At most `max_queue` events wait to be written (without a bound if
-  // it is 0).
+  static constexpr std::size_t kMostPending = std::size_t(64) << 20;
+
+  // Makes the file, or goes on at its end. Who adds events waits only if there are `max_queue` to be written
+  // (any number if it is 0) that fill kMostPending bytes, which no disk that works lets happen.
   EventWriter(const std::string& path, std::size_t max_queue);
   EventWriter(const EventWriter&) = delete;
   ~EventWriter();

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/io/crc32c.h"
@@ -12,6 +13,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "lengths and checksums are copied as they stand");
 
 constexpr std::size_t kHeader = 12, kFooter = 4;
+constexpr std::size_t kPending = 256 << 10;  // bytes of records that are written at once
 
 template <class T>
 void put(std::string& out, T value) {
@@ -38,6 +40,54 @@ void append_record(std::string& out, std::string_view data) {
   out.append(data);
   put(out, checksum(data));
 }
+
+// ---- writing
+
+RecordWriter::RecordWriter(std::string path) : path_(std::move(path)), file_(File::to_write(path_)) {
+  pending_.reserve(2 * kPending);
+}
+
+RecordWriter::~RecordWriter() {
+  try {
+    close();
+  } catch (const Error&) {  // there is nobody to tell
+  }
+}
+
+void RecordWriter::check_open() const {
+  if (!file_) fail(Code::failed_precondition, "the writer of ", path_, " is closed");
+}
+
+// What cannot be written stays pending, at its place in the file: a disk may have room again.
+void RecordWriter::drain() {
+  file_->write(pending_.data(), pending_.size(), size_);
+  size_ += pending_.size();
+  pending_.clear();
+}
+
+void RecordWriter::write(std::string_view data) {
+  const std::lock_guard lock(mutex_);
+  check_open();
+  append_record(pending_, data);
+  if (pending_.size() >= kPending) drain();
+}
+
+void RecordWriter::flush() {
+  const std::lock_guard lock(mutex_);
+  check_open();
+  drain();
+}
+
+void RecordWriter::close() {
+  const std::lock_guard lock(mutex_);
+  if (!file_) return;
+  const std::string bytes = std::exchange(pending_, {});
+  const File file = std::move(*file_);
+  file_.reset();  // closed, whatever comes of the rest
+  file.write(bytes.data(), bytes.size(), size_);
+}
+
+// ---- reading
 
 // Whether `rest` starts with a whole record; `size` is that of the record with all around it.
 bool RecordParser::next(std::string_view rest, std::string& record, std::size_t& size) const {

@@ -6,14 +6,40 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "core/io/file.h"
 
 namespace headrace {
 
 // Appends the record that holds `data`.
 void append_record(std::string& out, std::string_view data);
+
+// Writes a file of records. It can be used from several threads.
+class RecordWriter {
+ public:
+  explicit RecordWriter(std::string path);
+  ~RecordWriter();
+  RecordWriter(const RecordWriter&) = delete;
+
+  void write(std::string_view data);  // FailedPrecondition after close()
+  void flush();                       // returns when everything is in the file
+  void close();                       // the same, and ends it; again and again if one likes
+
+ private:
+  void check_open() const;
+  void drain();
+
+  std::mutex mutex_;
+  const std::string path_;
+  std::optional<File> file_;
+  std::string pending_;
+  std::uint64_t size_ = 0;  // of the file
+};
 
 // Takes a file in pieces as they come, and hands out the records that are complete. Nothing is believed
 // before its checksum is, and no more is kept than has come.

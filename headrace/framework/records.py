@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import os
+import struct
 import threading
 import zlib
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from headrace.framework import errors
 __all__ = ["TFRecordCompressionType", "TFRecordOptions", "TFRecordWriter", "tf_record_iterator"]
 
 _PIECE = 1 << 20
+_COMPRESSED_PIECE = 256 << 10
 
 
 class TFRecordCompressionType:
@@ -89,17 +92,118 @@ class TFRecordOptions:
             return cls.compression_type_map[options]
         raise ValueError(f"{options!r} is no compression; there are '', 'ZLIB' and 'GZIP'")
 
-    def _compressor(self, kind: str) -> Any:
+    def _compressor(self, last: bytes) -> Any:
+        """A compressor of raw data that follows on `last`."""
+
         def given(value: int | None, default: int) -> int:
             return default if value is None else value
 
         return zlib.compressobj(
-            level=given(self.compression_level, zlib.Z_DEFAULT_COMPRESSION),
-            method=given(self.compression_method, zlib.DEFLATED),
-            wbits=_WINDOW_BITS[kind] - zlib.MAX_WBITS + given(self.window_bits, zlib.MAX_WBITS),
-            memLevel=given(self.mem_level, zlib.DEF_MEM_LEVEL),
-            strategy=given(self.compression_strategy, zlib.Z_DEFAULT_STRATEGY),
+            given(self.compression_level, zlib.Z_DEFAULT_COMPRESSION),
+            given(self.compression_method, zlib.DEFLATED),
+            -given(self.window_bits, zlib.MAX_WBITS),
+            given(self.mem_level, zlib.DEF_MEM_LEVEL),
+            given(self.compression_strategy, zlib.Z_DEFAULT_STRATEGY),
+            last,
         )
+
+
+class _Container:
+    """What stands around compressed data: a header, and a checksum at the end."""
+
+    def __init__(self, kind: str, window_bits: int):
+        self._gzip = kind == "GZIP"
+        self._size = 0
+        if self._gzip:  # no name, no time, of an unknown system
+            self.header = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+            self._sum = zlib.crc32(b"")
+        else:
+            first = (window_bits - 8) << 4 | zlib.DEFLATED
+            self.header = bytes([first, -first * 256 % 31])  # together a multiple of 31
+            self._sum = zlib.adler32(b"")
+
+    def add(self, data: bytes) -> None:
+        self._size += len(data)
+        self._sum = (zlib.crc32 if self._gzip else zlib.adler32)(data, self._sum)
+
+    def trailer(self) -> bytes:
+        if self._gzip:
+            return struct.pack("<II", self._sum, self._size % 2**32)
+        return struct.pack(">I", self._sum)
+
+
+class _CompressedWriter:
+    """Writes a compressed file of records.
+
+    The data are cut into pieces that are compressed by several threads at once. Each piece may refer to the
+    end of the one before and ends at a byte, so that all together are one stream.
+    """
+
+    def __init__(self, path: str, kind: str, options: TFRecordOptions):
+        import concurrent.futures  # only some programs need it
+
+        self._path = path
+        self._options = options
+        self._lock = threading.Lock()
+        self._pending = bytearray()
+        self._last = b""
+        window_bits = options.window_bits or zlib.MAX_WBITS
+        self._window = 1 << window_bits
+        self._container = _Container(kind, window_bits)
+        self._tasks: collections.deque[Any] = collections.deque()
+        self._workers = os.cpu_count() or 1
+        self._pool = concurrent.futures.ThreadPoolExecutor(self._workers, "compress records")
+        self._file = _opened(path, "wb")
+        self._file.write(self._container.header)
+
+    def write(self, record: bytes) -> None:
+        with self._lock:
+            self._check_open()
+            self._pending += _core.record(record)
+            if len(self._pending) >= _COMPRESSED_PIECE:
+                self._start_piece(zlib.Z_SYNC_FLUSH)
+                self._finish_pieces(2 * self._workers)
+
+    def flush(self) -> None:
+        with self._lock:
+            self._check_open()
+            self._start_piece(zlib.Z_SYNC_FLUSH)
+            self._finish_pieces(0)
+            self._file.flush()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._file.closed:
+                return
+            try:
+                self._start_piece(zlib.Z_FINISH)
+                self._finish_pieces(0)
+                self._file.write(self._container.trailer())
+            finally:
+                self._pool.shutdown()
+                self._file.close()
+
+    def _start_piece(self, end: int) -> None:
+        piece = bytes(self._pending)
+        self._pending.clear()
+        compressor = self._options._compressor(self._last)
+        self._last = (self._last + piece)[-self._window :]
+
+        def compress() -> tuple[bytes, bytes]:
+            return piece, compressor.compress(piece) + compressor.flush(end)
+
+        self._tasks.append(self._pool.submit(compress))
+
+    def _finish_pieces(self, left: int) -> None:
+        """Writes what is compressed, in order, until no more than so many pieces are being worked at."""
+        while len(self._tasks) > left or (self._tasks and self._tasks[0].done()):
+            piece, compressed = self._tasks.popleft().result()
+            self._container.add(piece)
+            self._file.write(compressed)
+
+    def _check_open(self) -> None:
+        if self._file.closed:
+            raise errors.FailedPreconditionError(None, None, f"the writer of {self._path} is closed")
 
 
 class TFRecordWriter:
@@ -117,10 +221,8 @@ class TFRecordWriter:
         kind = TFRecordOptions.get_compression_type_string(options)
         if not isinstance(options, TFRecordOptions):
             options = TFRecordOptions(options)
-        self._path = os.fspath(path)
-        self._compressor = options._compressor(kind) if kind else None
-        self._lock = threading.Lock()
-        self._file = _opened(self._path, "wb")
+        path = os.fspath(path)
+        self._writer = _CompressedWriter(path, kind, options) if kind else _core.RecordWriter(path)
 
     def write(self, record: bytes) -> None:
         """Adds a record.
@@ -128,30 +230,17 @@ class TFRecordWriter:
         Raises:
           errors.FailedPreconditionError: if the writer is closed.
         """
-        framed = _core.record(record.encode() if isinstance(record, str) else bytes(record))
-        with self._lock:
-            self._check_open()
-            self._file.write(self._compressor.compress(framed) if self._compressor else framed)
+        if type(record) is not bytes:
+            record = record.encode() if isinstance(record, str) else bytes(record)
+        self._writer.write(record)
 
     def flush(self) -> None:
         """Brings the file up to date."""
-        with self._lock:
-            self._check_open()
-            if self._compressor:
-                self._file.write(self._compressor.flush(zlib.Z_SYNC_FLUSH))
-            self._file.flush()
+        self._writer.flush()
 
     def close(self) -> None:
         """Writes what is left, and closes the file."""
-        with self._lock:
-            if not self._file.closed:
-                if self._compressor:
-                    self._file.write(self._compressor.flush())
-                self._file.close()
-
-    def _check_open(self) -> None:
-        if self._file.closed:
-            raise errors.FailedPreconditionError(None, None, f"the writer of {self._path} is closed")
+        self._writer.close()
 
     def __enter__(self) -> TFRecordWriter:
         return self

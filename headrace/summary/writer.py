@@ -37,7 +37,8 @@ class FileWriter:
     Args:
       logdir: the folder, made if it does not exist.
       graph: a `Graph` to write first, or None.
-      max_queue: how many events may wait.
+      max_queue: how many events may wait to be written, however large they are; small ones never make the
+        program wait for the disk.
       flush_secs: accepted, and not needed: nothing waits longer than the disk does.
       graph_def: a `GraphDef` instead of `graph`.
       filename_suffix: of the file's name.

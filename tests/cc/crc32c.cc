@@ -22,6 +22,17 @@ TEST(crc32c, goes_on_from_a_checksum) {
   }
 }
 
+TEST(crc32c, of_much_is_that_of_its_bytes_one_by_one) {
+  std::string text(40000, '\0');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = char(i * i >> 3);
+  std::uint32_t crc = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (i % 631 == 0) CHECK_EQ(crc32c(text.data(), i), crc);
+    crc = crc32c(text.data() + i, 1, crc);
+  }
+  CHECK_EQ(crc32c(text), crc);
+}
+
 TEST(crc32c, masks) {
   CHECK_EQ(unmask_crc(mask_crc(0x12345678u)), 0x12345678u);
   CHECK(mask_crc(0) != 0);
