@@ -3,8 +3,8 @@
     python benchmarks/checkpoint.py [--gigabytes N] [--peer-python PYTHON]
 
 Saves and restores variables of 64 MB each and prints rates, and how far memory grew beyond what it was before
-the first save. What the rates are to be measured by: copying as much in memory, and writing as much to a file in
-one go, without and with waiting for the disk. Each program is a process of its own.
+the first save. What the rates are to be measured by: copying as much in memory, and writing as much to a file
+in one go, without and with waiting for the disk. Each program is a process of its own.
 """
 
 import argparse

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kBlockBytes = 512 << 10;  // of a tensor, summed while it is in the cache
-constexpr double kByteCost = 0.3;              // ns to sum and move one
+constexpr double kByteCost = 0.3;                // ns to sum and move one
 constexpr int kMostShards = 1 << 20;
 constexpr int kVersion = 1;
 

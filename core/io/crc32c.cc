@@ -79,7 +79,8 @@ constexpr auto kFollowed = [] {
 template <std::size_t kBytes>
 std::uint32_t followed(std::uint32_t crc) {
   const auto& tables = kFollowed<kBytes>;
-  return tables[0][crc & 0xff] ^ tables[1][crc >> 8 & 0xff] ^ tables[2][crc >> 16 & 0xff] ^ tables[3][crc >> 24];
+  return tables[0][crc & 0xff] ^ tables[1][crc >> 8 & 0xff] ^ tables[2][crc >> 16 & 0xff] ^
+         tables[3][crc >> 24];
 }
 
 __attribute__((target("sse4.2"))) inline std::uint64_t step(std::uint64_t crc, const std::byte* data) {

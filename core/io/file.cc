@@ -16,12 +16,12 @@ namespace headrace {
 
 void fail_file(const char* verb, const std::string& path) {
   const int error = errno;
-  const Code code = error == ENOENT || error == ENOTDIR                           ? Code::not_found
-                    : error == EACCES || error == EPERM || error == EROFS         ? Code::permission_denied
-                    : error == ENOSPC || error == EDQUOT || error == EFBIG        ? Code::resource_exhausted
-                    : error == EISDIR ? Code::failed_precondition
-                    : error == EINVAL || error == ENAMETOOLONG ? Code::invalid_argument
-                                                                                  : Code::unknown;
+  const Code code = error == ENOENT || error == ENOTDIR                    ? Code::not_found
+                    : error == EACCES || error == EPERM || error == EROFS  ? Code::permission_denied
+                    : error == ENOSPC || error == EDQUOT || error == EFBIG ? Code::resource_exhausted
+                    : error == EISDIR                                      ? Code::failed_precondition
+                    : error == EINVAL || error == ENAMETOOLONG             ? Code::invalid_argument
+                                                                           : Code::unknown;
   fail(code, "cannot ", verb, " '", path, "': ", std::strerror(error));
 }
 

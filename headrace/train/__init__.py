@@ -11,6 +11,7 @@ from headrace.train.meta_graph import *
 from headrace.train.moving_averages import ExponentialMovingAverage as ExponentialMovingAverage
 from headrace.train.optimizers import *
 from headrace.train.queue_runner import *
+from headrace.train.safetensors import *
 from headrace.train.saver import *
 from headrace.train.summary_io import summary_iterator as summary_iterator
 
