@@ -7,13 +7,14 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all lint format test-sanitize test-interop bench docs stubs clean
+.PHONY: help demo test test-all lint format test-sanitize test-interop fuzz bench docs stubs clean
 
 help:
 	@echo "make demo           build, install into $(VENV), and train a network on real handwritten digits"
 	@echo "make test           the same set-up with the test tools, and every test"
 	@echo "make lint           ruff, mypy and clang-format"
 	@echo "make test-sanitize  the core's C++ tests under ASan and UBSan"
+	@echo "make fuzz           hostile bytes into every reader, FUZZ_SECONDS each (needs clang-14, libclang-rt-14-dev)"
 	@echo "make test-interop   the same graphs here and in TensorFlow (installs it into $(VENV)-peers)"
 	@echo "make bench          the workloads beside their peers (installs them into $(VENV)-peers)"
 	@echo "make stubs          regenerate the types of the core"
@@ -45,12 +46,12 @@ lint: $(VENV)/built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror $$(find core bindings tests/cc -name '*.cc' -o -name '*.h' -o -name '*.hpp')
+	$(BIN)/clang-format --dry-run --Werror $$(find core bindings tests/cc tests/fuzz -name '*.cc' -o -name '*.h' -o -name '*.hpp')
 
 format: $(VENV)/tools
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $$(find core bindings tests/cc -name '*.cc' -o -name '*.h' -o -name '*.hpp')
+	$(BIN)/clang-format -i $$(find core bindings tests/cc tests/fuzz -name '*.cc' -o -name '*.h' -o -name '*.hpp')
 
 # ---- longer checks
 
@@ -59,6 +60,17 @@ test-sanitize: $(VENV)/tools
 	  -DHEADRACE_SANITIZE=address,undefined -DPython_EXECUTABLE=$(abspath $(BIN)/python)
 	$(BIN)/ninja -C build/sanitize -j $(JOBS)
 	build/sanitize/headrace_tests
+
+# What it finds anew is kept in build/fuzz/corpus; what crashes, in build/fuzz/crash-*.
+FUZZ_SECONDS ?= 60
+CLANG ?= clang++-14
+fuzz: $(VENV)/tools
+	$(BIN)/cmake -S . -B build/fuzz -G Ninja -DHEADRACE_FUZZ=ON -DCMAKE_CXX_COMPILER=$(CLANG)
+	$(BIN)/ninja -C build/fuzz -j $(JOBS)
+	set -e; for target in tests/fuzz/corpus/*; do name=$$(basename $$target); mkdir -p build/fuzz/corpus/$$name; \
+	  echo "--- $$name"; build/fuzz/fuzz_$$name build/fuzz/corpus/$$name $$target -max_total_time=$(FUZZ_SECONDS) \
+	  -rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=10 -max_len=4096 -artifact_prefix=build/fuzz/crash-$$name- \
+	  -print_final_stats=1 -print_funcs=0 -verbosity=0; done
 
 $(VENV)-peers/tools:
 	$(PYTHON) -m venv $(VENV)-peers

@@ -42,10 +42,10 @@ std::string in_function(const Output& input) {
 }
 
 void write_attrs(Writer& out, int field, const AttrMap& attrs) {
-  for (const auto& [name, value] : attrs) {
+  for (const auto& attr : attrs) {
     out.message(field, [&](Writer& entry) {
-      entry.bytes(1, name);
-      entry.message(2, [&](Writer& to) { write_attr(to, value); });
+      entry.bytes(1, attr.first);
+      entry.message(2, [&](Writer& to) { write_attr(to, attr.second); });
     });
   }
 }
@@ -127,8 +127,8 @@ std::string to_graphdef(const Graph& graph, const ExportOptions& options) {
   }
   if (options.with_functions && !graph.functions().empty()) {
     out.message(2, [&](Writer& library) {
-      for (const auto& [name, function] : graph.functions()) {
-        library.message(1, [&](Writer& to) { write_function(to, *function); });
+      for (const auto& entry : graph.functions()) {
+        library.message(1, [&](Writer& to) { write_function(to, *entry.second); });
       }
     });
   }
