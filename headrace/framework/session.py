@@ -270,13 +270,20 @@ class BaseSession:
 
     def _run_with_options(self, runner: _Runner, values: Any, options: Any, run_metadata: Any) -> Any:
         timeout_ms = int(_field(options, "timeout_in_ms", 0)) or self._timeout_ms
-        if not _field(options, "trace_level", 0) or run_metadata is None:
+        with_stats = bool(_field(options, "trace_level", 0))
+        with_partitions = bool(_field(options, "output_partition_graphs", False))
+        if run_metadata is None or not (with_stats or with_partitions):
             return runner(values, timeout_ms)
         trace: list[Any] = []
         try:
             return runner(values, timeout_ms, trace)
         finally:
-            run_metadata.step_stats.CopyFrom(_step_stats(trace))
+            if with_stats:
+                run_metadata.step_stats.CopyFrom(_step_stats(trace))
+                run_metadata.cost_graph.CopyFrom(_cost_graph(trace, self._graph))
+            if with_partitions:
+                del run_metadata.partition_graphs[:]
+                run_metadata.partition_graphs.extend(_partition_graphs(trace, self._graph))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -447,6 +454,56 @@ def _step_stats(events: list[Any]) -> Any:
         )
         entry.memory.add(allocator_name="cpu", total_bytes=output_bytes)
     return stats
+
+
+def _ran(events: list[Any], graph: Graph) -> dict[str, tuple[Operation | None, list[Any]]]:
+    """For each node that ran, in the order of their first runs: the operation, and its runs.
+
+    A node that the plan has made, or one of a function's body, is no operation of the graph: None.
+    """
+    ran: dict[str, tuple[Operation | None, list[Any]]] = {}
+    for event in sorted(events, key=operator.itemgetter(3)):
+        if event[0] not in ran:
+            id = graph._core.find(event[0])
+            ran[event[0]] = (None if id < 0 else graph._operation(id), [])
+        ran[event[0]][1].append(event)
+    return ran
+
+
+def _cost_graph(events: list[Any], graph: Graph) -> Any:
+    """What the nodes that ran cost together, as a CostGraphDef message. Times are microseconds."""
+    cost = protos.CostGraphDef()
+    ran = _ran(events, graph)
+    ids = {name: id for id, name in enumerate(ran)}
+    for name, (op, runs) in ran.items():
+        time = sum(end_ns - start_ns for _, _, _, start_ns, end_ns, _, _ in runs) // 1000
+        node = cost.node.add(name=name, device=runs[0][2], id=ids[name], compute_cost=time, compute_time=time)
+        if op is None:
+            node.output_info.add(size=runs[0][6])
+            continue
+        for tensor in op.inputs:
+            if tensor.op.name in ids:
+                node.input_info.add(preceding_node=ids[tensor.op.name], preceding_port=tensor.value_index)
+        node.control_input.extend(ids[before.name] for before in op.control_inputs if before.name in ids)
+        for tensor in op.outputs:
+            output = node.output_info.add(size=-1, dtype=tensor.dtype._number, alias_input_port=-1)
+            output.shape.CopyFrom(tensor.shape.as_proto())
+            if len(op.outputs) == 1:
+                output.size = runs[0][6]
+            elif (count := tensor.shape.num_elements()) is not None:
+                output.size = count * tensor.dtype.size
+    return cost
+
+
+def _partition_graphs(events: list[Any], graph: Graph) -> list[Any]:
+    """What of the graph ran, a GraphDef message for each device."""
+    parts: dict[str, Any] = {}
+    for op, runs in _ran(events, graph).values():
+        part = parts.setdefault(runs[0][2], protos.GraphDef())
+        if op is not None:
+            part.node.add().CopyFrom(op.node_def)
+            part.node[-1].device = runs[0][2]
+    return list(parts.values())
 
 
 @contextlib.contextmanager

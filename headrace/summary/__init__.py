@@ -3,6 +3,7 @@
 import headrace.kernels.summary
 from headrace.framework import protos
 from headrace.ops.summary import *
+from headrace.summary import projector as projector
 from headrace.summary.writer import FileWriter as FileWriter
 from headrace.summary.writer import FileWriterCache as FileWriterCache
 

@@ -230,3 +230,14 @@ def test_cache(tmp_path):
     tf.summary.FileWriterCache.clear()
     assert tf.summary.FileWriterCache.get(str(tmp_path)) is not first
     tf.summary.FileWriterCache.clear()
+
+
+def test_projector_config(tmp_path):
+    config = tf.summary.projector.ProjectorConfig()
+    embedding = config.embeddings.add(tensor_name="words", metadata_path="words.tsv")
+    embedding.sprite.image_path = "all.png"
+    embedding.sprite.single_image_dim.extend([8, 8])
+    with tf.summary.FileWriter(tmp_path) as writer:
+        tf.summary.projector.visualize_embeddings(writer, config)
+    text = (tmp_path / "projector_config.pbtxt").read_text()
+    assert 'tensor_name: "words"' in text and "single_image_dim: 8" in text

@@ -69,3 +69,23 @@ def test_traces_of_other_programs():
         if event["ph"] == "X"
     ]
     assert (box["name"], box["ts"], box["dur"]) == ("MatMul", 5, 2)
+
+
+def test_cost_graph_and_partitions():
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.placeholder(tf.float32, [None, 3], name="x")
+        y = tf.matmul(x, tf.ones([3, 2]), name="y")
+        first, _ = tf.unique(tf.cast(tf.reshape(y, [-1]), tf.int32), name="unique")
+        metadata = tf.RunMetadata()
+        options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE, output_partition_graphs=True)
+        session.run(first, {x: np.ones([4, 3])}, options=options, run_metadata=metadata)
+        nodes = {node.name: node for node in metadata.cost_graph.node}
+        assert nodes["y"].output_info[0].size == 4 * 2 * 4
+        assert nodes["y"].device.endswith("CPU:0")
+        assert [dim.size for dim in nodes["y"].output_info[0].shape.dim] == [-1, 2]
+        by_id = {node.id: node.name for node in metadata.cost_graph.node}
+        inputs = [by_id[info.preceding_node] for info in nodes["unique"].input_info]
+        assert len(nodes["unique"].output_info) == 2 and all(name in nodes for name in inputs)
+        (part,) = metadata.partition_graphs
+        assert {"y", "unique"} <= {node.name for node in part.node}
+        session.run(first, {x: np.ones([4, 3])}, options=tf.RunOptions(), run_metadata=metadata)
