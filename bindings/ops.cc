@@ -23,6 +23,7 @@ constexpr std::pair<Trait, const char*> kTraits[] = {
     {Trait::constant, "constant"},
     {Trait::argument, "argument"},
     {Trait::no_gradient, "no_gradient"},
+    {Trait::post_operation, "post_operation"},
 };
 
 nb::object lookup(const std::string& name) { return nb::cast(&find_op(name), nb::rv_policy::reference); }

@@ -6,13 +6,16 @@
 
 namespace headrace {
 
-// Folding first, since it completes shapes that the others look at; merging last, on what is left.
+// Folding first, since it completes shapes that the others look at; merging on what is left; fusing last,
+// since nothing else knows what a fused node does.
 std::span<const Pass> pipeline() {
   static constexpr std::array kPasses = {
       Pass{"constant_folding", "computes what depends on constants only, once", fold_constants},
       Pass{"identities", "removes nodes that only pass a value on", remove_identities},
       Pass{"algebra", "removes additions of zero, products with one, double negations...", simplify_algebra},
       Pass{"common_subexpressions", "computes the same thing once", merge_common_subexpressions},
+      Pass{"post_operations", "biases, residuals and activations are done by products and convolutions",
+           fuse_post_operations},
   };
   return kPasses;
 }

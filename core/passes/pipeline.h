@@ -39,5 +39,6 @@ bool fold_constants(Function& function, Resources& resources);
 bool remove_identities(Function& function, Resources& resources);
 bool simplify_algebra(Function& function, Resources& resources);
 bool merge_common_subexpressions(Function& function, Resources& resources);
+bool fuse_post_operations(Function& function, Resources& resources);
 
 }  // namespace headrace

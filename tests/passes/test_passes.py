@@ -27,7 +27,7 @@ X = np.array([[1.0, -2.0], [0.5, 4.0]], np.float32)
 
 
 def test_they_are_named_in_order():
-    assert NAMES == ["constant_folding", "identities", "algebra", "common_subexpressions"]
+    assert NAMES == ["constant_folding", "identities", "algebra", "common_subexpressions", "post_operations"]
 
 
 def test_constants_are_folded():
