@@ -28,7 +28,8 @@ constexpr Binary kBinary[] = {
     {"Sub", algorithm::binary_sub},     {"Mul", algorithm::binary_mul},
 };
 
-// Activations that keep a NaN (clipping, for Relu6, does not); alpha is the operation's value where it has one.
+// Activations that keep a NaN (clipping, for Relu6, does not); alpha is the operation's value where it has
+// one.
 struct Unary {
   std::string_view op;
   algorithm does;
