@@ -276,8 +276,8 @@ HEADRACE_OPS(math) {
         .shape(same_shape)
         .doc(doc);
   }
-  for (const auto& [name, doc] : {std::pair{"Tanh", "Computes the hyperbolic tangent."},
-                                  {"Sigmoid", "Computes 1 / (1 + exp(-x))."}}) {
+  for (const auto& [name, doc] :
+       {std::pair{"Tanh", "Computes the hyperbolic tangent."}, {"Sigmoid", "Computes 1 / (1 + exp(-x))."}}) {
     op(name)
         .in("x: T")
         .out("y: T")

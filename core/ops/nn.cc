@@ -102,7 +102,8 @@ OpDef& activation(const char* name, const char* types, const char* saved, const 
 HEADRACE_OPS(nn) {
   activation("Relu", kReals, "features", "Computes max(x, 0).").traits(post_operation);
   activation("Relu6", kReals, "features", "Computes min(max(x, 0), 6).");
-  activation("Elu", kFloats, "outputs", "Computes x where it is positive, else exp(x) - 1.").traits(post_operation);
+  activation("Elu", kFloats, "outputs", "Computes x where it is positive, else exp(x) - 1.")
+      .traits(post_operation);
   activation("Selu", kFloats, "outputs",
              "Computes the exponential linear unit, scaled so that networks normalise themselves.");
   activation("LeakyRelu", "T: {float16, bfloat16, float32, float64} = float32", "features",

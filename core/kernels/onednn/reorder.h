@@ -8,8 +8,8 @@
 namespace headrace::onednn {
 
 // Weights as users keep them, (height, width, in, out), differ from most layouts that the library packs them
-// into by where each run of 16 or more neighbouring elements stands. Such a copy is made here, at the speed of
-// memory; the library makes the others.
+// into by where each run of 16 or more neighbouring elements stands. Such a copy is made here, at the speed
+// of memory; the library makes the others.
 class Reorder {
  public:
   Reorder() = default;
@@ -23,8 +23,8 @@ class Reorder {
   Primitive primitive_;
 };
 
-// An operand that the library wants in a layout of its own. A constant is brought into it once, when the kernel
-// prepares; the value of a variable once while nobody changes it; anything else in every run.
+// An operand that the library wants in a layout of its own. A constant is brought into it once, when the
+// kernel prepares; the value of a variable once while nobody changes it; anything else in every run.
 class Operand {
  public:
   Operand() = default;
