@@ -28,6 +28,7 @@ constexpr std::pair<Trait, const char*> kTraits[] = {
     {kSum, "sum"},
     {kJoins, "joins"},
     {kCuts, "cuts"},
+    {Trait::post_operation, "post_operation"},
 };
 
 nb::object lookup(const std::string& name) { return nb::cast(&find_op(name), nb::rv_policy::reference); }

@@ -1,5 +1,7 @@
 #include "core/base/tensor.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -9,6 +11,8 @@ namespace headrace {
 namespace {
 
 std::atomic<std::int64_t> buffers_made{0};
+constexpr std::size_t kHugePage = std::size_t(2) << 20;
+constexpr std::size_t kHugePageThreshold = 2 * kHugePage;
 
 // Runs f<T> for the C++ type of a dtype whose elements are objects.
 template <class F>
@@ -32,6 +36,18 @@ BufferRef allocate_objects(DType dtype, std::int64_t count) {
   });
 }
 
+// Large memory lies in huge pages where the system has them: kernels walk through it in strides, and would
+// miss the processor's table of pages all the time.
+void* allocate_pages(std::size_t bytes) {
+  if (bytes < kHugePageThreshold) return std::aligned_alloc(kAlignment, bytes);
+  void* data = nullptr;
+  if (posix_memalign(&data, kHugePage, bytes) != 0) return nullptr;
+#if defined(MADV_HUGEPAGE)
+  madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);  // advice: a refusal changes nothing
+#endif
+  return data;
+}
+
 }  // namespace
 
 Buffer::Buffer(void* data, std::size_t bytes, std::function<void()> release, bool borrowed)
@@ -41,12 +57,20 @@ Buffer::Buffer(void* data, std::size_t bytes, std::function<void()> release, boo
 
 std::int64_t BufferRef::made() { return buffers_made.load(std::memory_order_relaxed); }
 
+void Buffer::settle() {
+  static std::atomic<std::uint64_t> last{0};
+  if (version() != 0) return;
+  std::uint64_t none = 0;
+  version_.compare_exchange_strong(none, last.fetch_add(1, std::memory_order_relaxed) + 1,
+                                   std::memory_order_relaxed);
+}
+
 BufferRef BufferRef::allocate(std::size_t bytes) {
   constexpr std::size_t kLimit = std::size_t(1) << 62;
   // Whole vectors, so that a kernel may read (not use) past the last element.
   const std::size_t rounded =
       bytes < kLimit ? (std::max<std::size_t>(bytes, 1) + kAlignment - 1) & ~(kAlignment - 1) : 0;
-  void* data = rounded ? std::aligned_alloc(kAlignment, rounded) : nullptr;
+  void* data = rounded ? allocate_pages(rounded) : nullptr;
   if (!data) fail(Code::resource_exhausted, "out of memory: could not allocate ", bytes, " bytes");
   return BufferRef(new Buffer(data, bytes, [data] { std::free(data); }));
 }

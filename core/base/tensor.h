@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -44,6 +45,12 @@ class Buffer {
   // The caller's memory, lent for a step: never written, and copied by who keeps it beyond the step.
   bool borrowed() const { return borrowed_; }
 
+  // A number that no other content of any buffer has, for who keeps something made from this content (weights
+  // in another layout). 0 unless somebody promised, by `settle`, that only a holder who found the buffer
+  // unique will ever write to it. To find it unique is leave to write, so that takes the number away again.
+  std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
+  void settle();
+
  private:
   friend class BufferRef;
   Buffer(void* data, std::size_t bytes, std::function<void()> release, bool borrowed = false);
@@ -51,6 +58,7 @@ class Buffer {
     if (release_) release_();
   }
   std::atomic<std::int64_t> references_{1};
+  std::atomic<std::uint64_t> version_{0};
   void* data_;
   std::size_t bytes_;
   std::function<void()> release_;
@@ -84,7 +92,10 @@ class BufferRef {
   // How many buffers were ever made, for tests of what a loop allocates.
   static std::int64_t made();
   bool unique() const {
-    return buffer_ && !buffer_->borrowed() && buffer_->references_.load(std::memory_order_acquire) == 1;
+    if (!buffer_ || buffer_->borrowed() || buffer_->references_.load(std::memory_order_acquire) != 1)
+      return false;
+    buffer_->version_.store(0, std::memory_order_relaxed);
+    return true;
   }
 
  private:

@@ -29,6 +29,8 @@ enum class Trait : std::uint32_t {
   constant = 1 << 8,      // its value is its attribute "value"
   argument = 1 << 9,      // stands for a value that comes from outside the function
   no_gradient = 1 << 10,  // not differentiable by nature (integer-valued, state handling...)
+  post_operation = 1 << 11,  // may be done to the values of an input by whoever makes them, before it stores
+                             // them; its other inputs are given for each element, each channel, or once
 };
 
 // One input or output, written "name: type": a dtype ("x: float32"), a type attribute ("x: T"), N of one type
@@ -80,6 +82,16 @@ class OpDef {
   }
   // f(x, e) = x, and f(e, x) = x too if it is commutative: 0 for a sum, 1 for a product or a quotient.
   OpDef& neutral(double element) { return neutral_ = element, *this; }
+  // The same inputs, outputs, attributes and shapes under another name, with no traits: what it computes may
+  // differ.
+  OpDef renamed(std::string name) const {
+    OpDef copy = *this;
+    copy.name_ = std::move(name);
+    copy.traits_ = 0;
+    return copy;
+  }
+  // The operation that does the same and then post-operations (define_fused of registry/ops.h).
+  OpDef& fused_as(std::string name) { return fused_as_ = std::move(name), *this; }
   OpDef& shape(ShapeRule rule) { return shape_rule_ = std::move(rule), *this; }
   OpDef& doc(std::string text) { return doc_ = std::move(text), *this; }
 
@@ -90,6 +102,7 @@ class OpDef {
   const AttrDef* find_attr(std::string_view name) const;
   bool has(Trait trait) const { return traits_ & std::uint32_t(trait); }
   std::optional<double> neutral() const { return neutral_; }
+  const std::string& fused_as() const { return fused_as_; }  // empty if there is none
   const ShapeRule& shape_rule() const { return shape_rule_; }
   const std::string& doc() const { return doc_; }
 
@@ -98,7 +111,7 @@ class OpDef {
   void add_output(std::string_view text);
   void add_attr(std::string_view text);
 
-  std::string name_;
+  std::string name_, fused_as_;
   std::vector<ArgDef> inputs_, outputs_;
   std::vector<AttrDef> attrs_;
   std::uint32_t traits_ = 0;

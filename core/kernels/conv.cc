@@ -7,6 +7,7 @@
 
 #include "core/base/parallel.h"
 #include "core/kernels/gemm.h"
+#include "core/kernels/post_operations.h"
 
 namespace headrace {
 namespace {
@@ -340,12 +341,15 @@ Conv::Conv(PrepareContext& c, ConvRole role, bool depthwise) {
 
 HEADRACE_KERNELS(conv) {
   add_kernel("Conv2D", prepare_conv<ConvRole::forward, false>);
+  add_kernel("_FusedConv2D", with_post_operations("Conv2D"));
   add_kernel("Conv2DBackpropInput", prepare_conv<ConvRole::input, false>);
   add_kernel("Conv2DBackpropFilter", prepare_conv<ConvRole::filter, false>);
   add_kernel("DepthwiseConv2dNative", prepare_conv<ConvRole::forward, true>);
+  add_kernel("_FusedDepthwiseConv2dNative", with_post_operations("DepthwiseConv2dNative"));
   add_kernel("DepthwiseConv2dNativeBackpropInput", prepare_conv<ConvRole::input, true>);
   add_kernel("DepthwiseConv2dNativeBackpropFilter", prepare_conv<ConvRole::filter, true>);
   add_kernel("Conv3D", prepare_conv<ConvRole::forward, false>);
+  add_kernel("_FusedConv3D", with_post_operations("Conv3D"));
   add_kernel("Conv3DBackpropInputV2", prepare_conv<ConvRole::input, false>);
   add_kernel("Conv3DBackpropFilterV2", prepare_conv<ConvRole::filter, false>);
   add_kernel("Dilation2D", prepare_dilation<DilationRole::forward>);

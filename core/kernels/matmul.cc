@@ -2,6 +2,7 @@
 #include "core/kernels/matmul.h"
 #include "core/base/parallel.h"
 #include "core/kernels/gemm.h"
+#include "core/kernels/post_operations.h"
 #include "core/registry/kernel.h"
 
 namespace headrace {
@@ -115,6 +116,9 @@ Product::Product(PrepareContext& c) {
 
 HEADRACE_KERNELS(matmul) {
   for (const char* op : {"MatMul", "BatchMatMul", "BatchMatMulV2"}) add_kernel(op, prepare_matmul);
+  add_kernel("_FusedMatMul", with_post_operations("MatMul"));
+  add_kernel("_FusedBatchMatMul", with_post_operations("BatchMatMul"));
+  add_kernel("_FusedBatchMatMulV2", with_post_operations("BatchMatMulV2"));
 }
 
 }  // namespace headrace

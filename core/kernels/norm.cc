@@ -3,6 +3,9 @@
 
 #include "core/base/window.h"
 #include "core/kernels/channels.h"
+#include "core/kernels/post_operations.h"
+#include "core/kernels/vector/norm.h"
+#include "core/kernels/vector/vector.h"
 #include "core/registry/kernel.h"
 
 namespace headrace {
@@ -57,6 +60,124 @@ std::unique_ptr<Kernel> batch_norm(PrepareContext& c) {
     });
   });
 }
+
+// ---- the same in float32 with channels last, with the residual and the rectifier that may follow
+
+// Rows are gone through once for the moments, block by block: what a block's mean is made of is still in the
+// cache when its deviations are squared. Blocks and parts follow from the shape alone, and so does the
+// result.
+struct Moments {
+  explicit Moments(const Channels& by) : by(by) {}
+  Channels by;
+
+  static constexpr std::int64_t kBlock = 16 << 10;  // elements
+  std::int64_t block_rows() const { return std::clamp<std::int64_t>(kBlock / by.channels, 4, 256); }
+  // For each part its mean and its sum of squares, and as much to work with.
+  std::int64_t scratch() const { return 4 * by.parts() * by.channels; }
+
+  // Makes (mean, squares) of n rows those of n + more rows, given those of the `more` others (Chan et al.,
+  // "Updating formulae and a pairwise algorithm for computing sample variances", 1979).
+  void merge(std::int64_t n, std::int64_t more, const float* other_mean, const float* other_squares,
+             float* mean, float* squares) const {
+    const float share = float(double(more) / double(n + more));
+    const float weight = float(double(n) * double(more) / double(n + more));
+    for (std::int64_t i = 0; i < by.channels; ++i) {
+      const float apart = other_mean[i] - mean[i];
+      mean[i] += apart * share;
+      squares[i] += other_squares[i] + apart * apart * weight;
+    }
+  }
+
+  // The result stands at the beginning of the scratch: means, then sums of squares.
+  void run(const NormLoops& loops, const float* x, float* scratch) const {
+    const std::int64_t width = 4 * by.channels;
+    parallel_for(by.parts(), 0.3 * double(by.size()) / double(by.parts()),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (auto part = begin; part < end; ++part) {
+                     float *mean = scratch + part * width, *squares = mean + by.channels;
+                     float *block_mean = squares + by.channels, *block_squares = block_mean + by.channels;
+                     std::fill_n(mean, 2 * by.channels, 0.0f);
+                     const std::int64_t first = row_of(part), last = row_of(part + 1);
+                     for (std::int64_t row = first; row < last; row += block_rows()) {
+                       const std::int64_t rows = std::min(block_rows(), last - row);
+                       const float* from = x + row * by.channels;
+                       std::fill_n(block_mean, 2 * by.channels, 0.0f);
+                       loops.sum(rows, by.channels, from, block_mean);
+                       for (std::int64_t i = 0; i < by.channels; ++i) block_mean[i] /= float(rows);
+                       loops.squares(rows, by.channels, from, block_mean, block_squares);
+                       merge(row - first, rows, block_mean, block_squares, mean, squares);
+                     }
+                   }
+                 });
+    for (std::int64_t part = 1; part < by.parts(); ++part) {
+      const std::int64_t n = row_of(part), more = row_of(part + 1) - n;
+      const float* other = scratch + part * width;
+      if (more > 0) merge(n, more, other, other + by.channels, scratch, scratch + by.channels);
+    }
+  }
+  std::int64_t row_of(std::int64_t part) const { return by.outer * part / by.parts(); }
+};
+
+const NormLoops& norm_loops() {
+  static const NormLoops& chosen = HEADRACE_BY_ISA(norm_loops());
+  return chosen;
+}
+
+// nullptr where it is another dtype or layout.
+std::unique_ptr<Kernel> prepare_batch_norm_rows(PrepareContext& c) {
+  const Channels by = channels_of(c, c.input_shape(0));
+  if (c.output_dtype(0) != DType::float32 || by.inner != 1 || by.size() == 0) return nullptr;
+  int residual = -1;
+  bool rectify = false;
+  const std::vector<PostOperation> then = post_operations(c, 3);
+  std::size_t done = 0;  // of them, by the loop itself
+  if (done < then.size() && then[done].adds_element()) residual = then[done++].first;
+  if (done < then.size() && then[done].op == "Relu") rectify = true, ++done;
+  const bool more = done < then.size();
+  const PostPass rest = post_pass(c, std::span(then).subspan(done), 3);
+  const float epsilon = c.attr<float>("epsilon");
+  const bool training = c.attr<bool>("is_training");
+  const bool third = c.num_outputs() == 6;
+  const Moments moments(by);
+  c.scratch(std::size_t(moments.scratch() + 2 * by.channels) * sizeof(float));
+  c.in_place(0, 0);
+  if (residual >= 0 && !more) c.in_place(0, residual);
+  return kernel([=](RunContext& r) {
+    const NormLoops& loops = norm_loops();
+    const float *x = r.input<float>(0), *scale = r.input<float>(1), *offset = r.input<float>(2);
+    float *made = static_cast<float*>(r.scratch()), *factor = made + moments.scratch(),
+          *shift = factor + by.channels;
+    float *mean = r.output<float>(1), *variance = r.output<float>(2), *saved_mean = r.output<float>(3),
+          *saved_variance = r.output<float>(4);
+    if (training) {
+      moments.run(loops, x, made);
+      const float count = float(by.outer), others = float(std::max<std::int64_t>(by.outer - 1, 1));
+      for (std::int64_t i = 0; i < by.channels; ++i) {
+        saved_mean[i] = mean[i] = made[i];
+        saved_variance[i] = made[by.channels + i] / count;
+        variance[i] = made[by.channels + i] / others;  // the unbiased estimate, for moving averages
+      }
+    } else {
+      for (float* to : {mean, saved_mean}) std::copy_n(r.input<float>(3), by.channels, to);
+      for (float* to : {variance, saved_variance}) std::copy_n(r.input<float>(4), by.channels, to);
+    }
+    for (std::int64_t i = 0; i < by.channels; ++i) {
+      factor[i] = scale[i] / std::sqrt(saved_variance[i] + epsilon);
+      shift[i] = offset[i] - saved_mean[i] * factor[i];
+    }
+    if (third) *r.output<float>(5) = 0;  // for devices that save more than the moments
+    const float* added = residual >= 0 ? r.input<float>(residual) : nullptr;
+    float* y = r.output<float>(0);
+    parallel_for(by.outer, 0.2 * double(by.channels), [&](std::int64_t begin, std::int64_t end) {
+      const std::int64_t at = begin * by.channels;
+      loops.scale(end - begin, by.channels, x + at, factor, shift, added ? added + at : nullptr, rectify,
+                  y + at);
+    });
+    if (more) rest(r);
+  });
+}
+
+// ---- derivatives
 
 template <class T, class U>
 std::unique_ptr<Kernel> batch_norm_grad(PrepareContext& c) {
@@ -187,7 +308,11 @@ std::unique_ptr<Kernel> prepare_lrn_grad(PrepareContext& c) {
 
 HEADRACE_KERNELS(norm) {
   for (const char* op : {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}) {
+    const std::string fused = str("_Fused", op);
+    add_kernel(op, prepare_batch_norm_rows);
+    add_kernel(fused, prepare_batch_norm_rows);
     add_kernel(op, prepare_batch_norm<false>);
+    add_kernel(fused, with_post_operations(op));
   }
   for (const char* op : {"FusedBatchNormGrad", "FusedBatchNormGradV2", "FusedBatchNormGradV3"}) {
     add_kernel(op, prepare_batch_norm<true>);

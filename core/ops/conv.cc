@@ -151,13 +151,13 @@ HEADRACE_OPS(conv) {
   const auto format3 = "data_format: {'NDHWC', 'NCDHW'} = 'NDHWC'";
   const auto dilations3 = "dilations: list(int) = [1, 1, 1, 1, 1]";
 
-  op("Conv2D")
-      .in("input: T", "filter: T")
-      .out("output: T")
-      .attr(types, strides, "use_cudnn_on_gpu: bool = true", any_padding, "explicit_paddings: list(int) = []",
-            format, dilations)
-      .shape(conv_shape<false>)
-      .doc("Slides filters (height, width, input channels, output channels) over images.");
+  define_fused(op("Conv2D")
+                   .in("input: T", "filter: T")
+                   .out("output: T")
+                   .attr(types, strides, "use_cudnn_on_gpu: bool = true", any_padding,
+                         "explicit_paddings: list(int) = []", format, dilations)
+                   .shape(conv_shape<false>)
+                   .doc("Slides filters (height, width, input channels, output channels) over images."));
   op("Conv2DBackpropInput")
       .in("input_sizes: int32", "filter: T", "out_backprop: T")
       .out("output: T")
@@ -173,12 +173,12 @@ HEADRACE_OPS(conv) {
       .shape(conv_backprop_filter_shape<false>)
       .doc("The derivative of Conv2D by its filter.");
 
-  op("DepthwiseConv2dNative")
-      .in("input: T", "filter: T")
-      .out("output: T")
-      .attr(types, strides, padding, format, dilations)
-      .shape(conv_shape<true>)
-      .doc("Gives each channel filters of its own: (height, width, channels, multiplier).");
+  define_fused(op("DepthwiseConv2dNative")
+                   .in("input: T", "filter: T")
+                   .out("output: T")
+                   .attr(types, strides, padding, format, dilations)
+                   .shape(conv_shape<true>)
+                   .doc("Gives each channel filters of its own: (height, width, channels, multiplier)."));
   op("DepthwiseConv2dNativeBackpropInput")
       .in("input_sizes: int32", "filter: T", "out_backprop: T")
       .out("output: T")
@@ -192,12 +192,13 @@ HEADRACE_OPS(conv) {
       .shape(conv_backprop_filter_shape<true>)
       .doc("The derivative of DepthwiseConv2dNative by its filter.");
 
-  op("Conv3D")
-      .in("input: T", "filter: T")
-      .out("output: T")
-      .attr(types, "strides: list(int) >= 5", padding, format3, dilations3)
-      .shape(conv_shape<false>)
-      .doc("Slides filters (depth, height, width, input channels, output channels) over volumes.");
+  define_fused(
+      op("Conv3D")
+          .in("input: T", "filter: T")
+          .out("output: T")
+          .attr(types, "strides: list(int) >= 5", padding, format3, dilations3)
+          .shape(conv_shape<false>)
+          .doc("Slides filters (depth, height, width, input channels, output channels) over volumes."));
   op("Conv3DBackpropInputV2")
       .in("input_sizes: Tshape", "filter: T", "out_backprop: T")
       .out("output: T")

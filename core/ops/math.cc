@@ -266,16 +266,24 @@ HEADRACE_OPS(math) {
                                   {"Atan", "Computes the inverse tangent."},
                                   {"Sinh", "Computes the hyperbolic sine."},
                                   {"Cosh", "Computes the hyperbolic cosine."},
-                                  {"Tanh", "Computes the hyperbolic tangent."},
                                   {"Asinh", "Computes the inverse hyperbolic sine."},
                                   {"Acosh", "Computes the inverse hyperbolic cosine."},
-                                  {"Atanh", "Computes the inverse hyperbolic tangent."},
-                                  {"Sigmoid", "Computes 1 / (1 + exp(-x))."}}) {
+                                  {"Atanh", "Computes the inverse hyperbolic tangent."}}) {
     op(name)
         .in("x: T")
         .out("y: T")
         .attr("T: {" FLOATS ", " COMPLEX "}")
         .traits(elementwise)
+        .shape(same_shape)
+        .doc(doc);
+  }
+  for (const auto& [name, doc] :
+       {std::pair{"Tanh", "Computes the hyperbolic tangent."}, {"Sigmoid", "Computes 1 / (1 + exp(-x))."}}) {
+    op(name)
+        .in("x: T")
+        .out("y: T")
+        .attr("T: {" FLOATS ", " COMPLEX "}")
+        .traits(elementwise, post_operation)
         .shape(same_shape)
         .doc(doc);
   }
@@ -382,7 +390,7 @@ HEADRACE_OPS(math) {
       .in("x: T", "y: T")
       .out("z: T")
       .attr("T: {" NUMBERS ", string}")
-      .traits(elementwise)
+      .traits(elementwise, post_operation)
       .neutral(0)
       .shape(add_shape)
       .doc("Computes x + y; joins strings.");
@@ -390,7 +398,7 @@ HEADRACE_OPS(math) {
       .in("x: T", "y: T")
       .out("z: T")
       .attr("T: {" NUMBERS "}")
-      .traits(elementwise, commutative)
+      .traits(elementwise, commutative, post_operation)
       .neutral(0)
       .shape(add_shape)
       .doc("Computes x + y.");
@@ -398,7 +406,7 @@ HEADRACE_OPS(math) {
       .in("x: T", "y: T")
       .out("z: T")
       .attr("T: {" NUMBERS "}")
-      .traits(elementwise)
+      .traits(elementwise, post_operation)
       .neutral(0)
       .shape(sub_shape)
       .doc("Computes x - y.");
@@ -406,7 +414,7 @@ HEADRACE_OPS(math) {
       .in("x: T", "y: T")
       .out("z: T")
       .attr("T: {" NUMBERS "}")
-      .traits(elementwise, commutative)
+      .traits(elementwise, commutative, post_operation)
       .neutral(1)
       .shape(mul_shape)
       .doc("Computes x * y.");

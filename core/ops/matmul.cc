@@ -73,27 +73,27 @@ void einsum_shape(ShapeContext& c) {
 
 HEADRACE_OPS(matmul) {
   const auto types = "T: {bfloat16, float16, float32, float64, int32, int64, complex64, complex128}";
-  op("MatMul")
-      .in("a: T", "b: T")
-      .out("product: T")
-      .attr("transpose_a: bool = false", "transpose_b: bool = false", types)
-      .traits(kMatrixProduct)
-      .shape(matmul_shape)
-      .doc("Multiplies two matrices, each transposed first if asked for.");
-  op("BatchMatMul")
-      .in("x: T", "y: T")
-      .out("output: T")
-      .attr(types, "adj_x: bool = false", "adj_y: bool = false")
-      .shape(batch_matmul_shape)
-      .doc(
-          "Multiplies the matrices of two batches of the same shape, each conjugate-transposed first if "
-          "asked for.");
-  op("BatchMatMulV2")
-      .in("x: T", "y: T")
-      .out("output: T")
-      .attr(types, "adj_x: bool = false", "adj_y: bool = false")
-      .shape(batch_matmul_v2_shape)
-      .doc("Multiplies the matrices of two batches whose batch dimensions broadcast.");
+  define_fused(op("MatMul")
+                   .in("a: T", "b: T")
+                   .out("product: T")
+                   .attr("transpose_a: bool = false", "transpose_b: bool = false", types)
+                   .traits(kMatrixProduct)
+                   .shape(matmul_shape)
+                   .doc("Multiplies two matrices, each transposed first if asked for."));
+  define_fused(
+      op("BatchMatMul")
+          .in("x: T", "y: T")
+          .out("output: T")
+          .attr(types, "adj_x: bool = false", "adj_y: bool = false")
+          .shape(batch_matmul_shape)
+          .doc("Multiplies the matrices of two batches of the same shape, each conjugate-transposed first if "
+               "asked for."));
+  define_fused(op("BatchMatMulV2")
+                   .in("x: T", "y: T")
+                   .out("output: T")
+                   .attr(types, "adj_x: bool = false", "adj_y: bool = false")
+                   .shape(batch_matmul_v2_shape)
+                   .doc("Multiplies the matrices of two batches whose batch dimensions broadcast."));
   op("Einsum")
       .in("inputs: N * T")
       .out("output: T")

@@ -86,8 +86,8 @@ constexpr auto kNumbers =
     "uint64}";
 
 // An activation f(features), and its derivative from the gradient and `saved`: its features or its outputs.
-void activation(const char* name, const char* types, const char* saved, const char* doc,
-                const char* extra = nullptr) {
+OpDef& activation(const char* name, const char* types, const char* saved, const char* doc,
+                  const char* extra = nullptr) {
   OpDef& forward = op(name).in("features: T").out("activations: T");
   OpDef& backward = op(std::string(name) + "Grad").in("gradients: T", str(saved, ": T")).out("backprops: T");
   if (extra) forward.attr(extra), backward.attr(extra);
@@ -96,16 +96,19 @@ void activation(const char* name, const char* types, const char* saved, const ch
       .traits(elementwise)
       .shape(merged_shape)
       .doc(str("The derivative of ", name, " times gradients."));
+  return forward;
 }
 
 HEADRACE_OPS(nn) {
-  activation("Relu", kReals, "features", "Computes max(x, 0).");
+  activation("Relu", kReals, "features", "Computes max(x, 0).").traits(post_operation);
   activation("Relu6", kReals, "features", "Computes min(max(x, 0), 6).");
-  activation("Elu", kFloats, "outputs", "Computes x where it is positive, else exp(x) - 1.");
+  activation("Elu", kFloats, "outputs", "Computes x where it is positive, else exp(x) - 1.")
+      .traits(post_operation);
   activation("Selu", kFloats, "outputs",
              "Computes the exponential linear unit, scaled so that networks normalise themselves.");
   activation("LeakyRelu", "T: {float16, bfloat16, float32, float64} = float32", "features",
-             "Computes max(x, 0) + alpha * min(x, 0).", "alpha: float = 0.2");
+             "Computes max(x, 0) + alpha * min(x, 0).", "alpha: float = 0.2")
+      .traits(post_operation);
   activation("Softplus", kFloats, "features", "Computes log(1 + exp(x)).");
   activation("Softsign", kFloats, "features", "Computes x / (1 + |x|).");
 
@@ -113,12 +116,14 @@ HEADRACE_OPS(nn) {
       .in("value: T", "bias: T")
       .out("output: T")
       .attr(kNumbers, "data_format: {'NHWC', 'NCHW'} = 'NHWC'")
+      .traits(post_operation)
       .shape(bias_add_shape)
       .doc("Adds a number for each channel.");
   op("BiasAddV1")
       .in("value: T", "bias: T")
       .out("output: T")
       .attr(kNumbers)
+      .traits(post_operation)
       .shape(bias_add_shape)
       .doc("Adds a number for each channel, the last dimension.");
   op("BiasAddGrad")

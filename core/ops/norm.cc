@@ -56,25 +56,30 @@ HEADRACE_OPS(norm) {
       "those given.";
   const auto grad_doc = "The derivatives of batch normalisation by x, scale and offset.";
 
-  op("FusedBatchNorm")
-      .in("x: T", "scale: T", "offset: T", "mean: T", "variance: T")
-      .out("y: T", "batch_mean: T", "batch_variance: T", "reserve_space_1: T", "reserve_space_2: T")
-      .attr(floats, epsilon, format, training)
-      .shape(fused_batch_norm_shape)
-      .doc(doc);
-  op("FusedBatchNormV2")
-      .in("x: T", "scale: U", "offset: U", "mean: U", "variance: U")
-      .out("y: T", "batch_mean: U", "batch_variance: U", "reserve_space_1: U", "reserve_space_2: U")
-      .attr(mixed, statistics, epsilon, format, training)
-      .shape(fused_batch_norm_shape)
-      .doc(doc);
-  op("FusedBatchNormV3")
-      .in("x: T", "scale: U", "offset: U", "mean: U", "variance: U")
-      .out("y: T", "batch_mean: U", "batch_variance: U", "reserve_space_1: U", "reserve_space_2: U",
-           "reserve_space_3: U")
-      .attr(mixed, statistics, epsilon, format, training)
-      .shape(fused_batch_norm_shape)
-      .doc(doc);
+  define_fused(
+      op("FusedBatchNorm")
+          .in("x: T", "scale: T", "offset: T", "mean: T", "variance: T")
+          .out("y: T", "batch_mean: T", "batch_variance: T", "reserve_space_1: T", "reserve_space_2: T")
+          .attr(floats, epsilon, format, training)
+          .traits(Trait::post_operation)
+          .shape(fused_batch_norm_shape)
+          .doc(doc));
+  define_fused(
+      op("FusedBatchNormV2")
+          .in("x: T", "scale: U", "offset: U", "mean: U", "variance: U")
+          .out("y: T", "batch_mean: U", "batch_variance: U", "reserve_space_1: U", "reserve_space_2: U")
+          .attr(mixed, statistics, epsilon, format, training)
+          .traits(Trait::post_operation)
+          .shape(fused_batch_norm_shape)
+          .doc(doc));
+  define_fused(op("FusedBatchNormV3")
+                   .in("x: T", "scale: U", "offset: U", "mean: U", "variance: U")
+                   .out("y: T", "batch_mean: U", "batch_variance: U", "reserve_space_1: U",
+                        "reserve_space_2: U", "reserve_space_3: U")
+                   .attr(mixed, statistics, epsilon, format, training)
+                   .traits(Trait::post_operation)
+                   .shape(fused_batch_norm_shape)
+                   .doc(doc));
   op("FusedBatchNormGrad")
       .in("y_backprop: T", "x: T", "scale: T", "reserve_space_1: T", "reserve_space_2: T")
       .out("x_backprop: T", "scale_backprop: T", "offset_backprop: T", "reserve_space_3: T",

@@ -17,6 +17,8 @@ std::span<const Pass> pipeline() {
       Pass{"algebra", "removes additions of zero, products with one, double negations...", simplify_algebra},
       Pass{"common_subexpressions", "computes the same thing once", merge_common_subexpressions},
       Pass{"products", "brings products of matrices that share an operand together", join_products},
+      Pass{"post_operations", "biases, residuals and activations are done by products and convolutions",
+           fuse_post_operations},
       Pass{"fusion", "computes elementwise operations that read each other block by block, as one",
            fuse_elementwise},
   };

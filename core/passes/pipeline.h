@@ -41,6 +41,7 @@ bool remove_identities(Function& function, Resources& resources);
 bool simplify_algebra(Function& function, Resources& resources);
 bool merge_common_subexpressions(Function& function, Resources& resources);
 bool join_products(Function& function, Resources& resources);
+bool fuse_post_operations(Function& function, Resources& resources);
 bool fuse_elementwise(Function& function, Resources& resources);
 
 }  // namespace headrace

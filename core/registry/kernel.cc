@@ -108,8 +108,12 @@ std::vector<std::string> ops_with_kernels() {
 }
 
 std::unique_ptr<Kernel> prepare(PrepareContext& context) {
+  return prepare_as(context.node().op().name(), context);
+}
+
+std::unique_ptr<Kernel> prepare_as(std::string_view op, PrepareContext& context) {
   return in_node(context.node(), [&]() -> std::unique_ptr<Kernel> {
-    const auto it = kernels().find(context.node().op().name());
+    const auto it = kernels().find(op);
     if (it != kernels().end()) {
       for (const Entry& entry : it->second) {
         if (auto made = entry.prepare(context)) return made;

@@ -73,6 +73,11 @@ class RunContext {
   Tensor input_tensor(int i) const;
   // Input i as a tensor for the time of this run() only: never copied, to be copied by who keeps it.
   Tensor lent_tensor(int i) const;
+  // What Buffer::version says of input i's content; 0 if it is in the plan's own memory or only a part.
+  std::uint64_t version(int i) const {
+    const Slot& slot = slots_[inputs_[i]];
+    return slot.held && slot.held.raw() == slot.data ? slot.held.buffer()->version() : 0;
+  }
   // The same, given up: if nobody reads it afterwards, the caller may be its only holder and write to it.
   Tensor take_tensor(int i);
   // The resource that a handle input refers to; InvalidArgument if it is not a T.
@@ -213,6 +218,8 @@ std::vector<std::string> ops_with_kernels();
 
 // Asks the registered kernels in turn. Unimplemented, naming the dtypes, if none does it.
 std::unique_ptr<Kernel> prepare(PrepareContext& context);
+// The same with the kernels of another operation, whose inputs and attributes the node has too.
+std::unique_ptr<Kernel> prepare_as(std::string_view op, PrepareContext& context);
 
 // Runs one node once, outside any plan: for constant folding and tests. All inputs must be given.
 std::vector<Tensor> evaluate(const Node& node, std::span<const Tensor> inputs, Resources& resources);

@@ -37,6 +37,17 @@ OpDef& op(std::string name) {
   return it->second;
 }
 
+void define_fused(OpDef& base) {
+  const std::string name = "_Fused" + base.name();
+  op(name) = base.renamed(name)
+                 .in("args: Targs")
+                 .attr("Targs: list(type)", "then: list(string)", "then_inputs: list(int)",
+                       "then_values: list(float)")
+                 .traits(Trait::no_gradient)
+                 .doc("The plans' own: " + base.name() + ", then what else is done to its results.");
+  base.fused_as(name);
+}
+
 const OpDef* find_op_or_null(std::string_view name) {
   const auto it = definitions().find(name);
   return it == definitions().end() ? nullptr : &it->second;

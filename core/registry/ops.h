@@ -16,6 +16,11 @@ namespace headrace {
 // Starts a definition in the registry; AlreadyExists if the name is taken.
 OpDef& op(std::string name);
 
+// Defines "_Fused..." beside an operation: it takes more inputs and applies post-operations to each value
+// before it stores it. `then` names them in order, `then_inputs` says how many of the further inputs each
+// takes, `then_values` gives the number that it has for an attribute (alpha, epsilon), else 0.
+void define_fused(OpDef& base);
+
 // NotFound with the nearest names for one that does not exist.
 const OpDef& find_op(std::string_view name);
 const OpDef* find_op_or_null(std::string_view name);

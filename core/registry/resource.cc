@@ -66,11 +66,13 @@ void Variable::fail_uninitialized() const {
 Tensor Variable::read() const {
   std::lock_guard lock(mutex_);
   if (!value_) fail_uninitialized();
+  value_.buffer()->settle();
   return value_;
 }
 
 Tensor Variable::read_if_initialized() const {
   std::lock_guard lock(mutex_);
+  if (value_) value_.buffer()->settle();
   return value_;
 }
 

@@ -2,6 +2,8 @@
 #include "core/kernels/conv.h"
 
 #include "core/kernels/onednn/onednn.h"
+#include "core/kernels/onednn/post_operations.h"
+#include "core/kernels/onednn/reorder.h"
 
 namespace headrace {
 namespace {
@@ -40,19 +42,12 @@ struct Described {
   memory::dims strides, dilates, before, after;
 };
 
-dnnl::convolution_forward::primitive_desc forward(const Described& d, prop_kind kind) {
-  return {engine(),
-          kind,
-          algorithm::convolution_direct,
-          d.x,
-          d.own_filter,
-          d.y,
-          d.strides,
-          d.dilates,
-          d.before,
-          d.after,
-          user_scratchpad(),
-          true};
+dnnl::convolution_forward::primitive_desc forward(const Described& d, prop_kind kind,
+                                                  const dnnl::primitive_attr& attr = user_scratchpad()) {
+  return {engine(),  kind,         algorithm::convolution_direct,
+          d.x,       d.own_filter, d.y,
+          d.strides, d.dilates,    d.before,
+          d.after,   attr,         true};
 }
 
 template <bool depthwise>
@@ -63,19 +58,23 @@ std::unique_ptr<Kernel> prepare_forward(PrepareContext& c) {
   const Team team(time_of(conv.flop(), 0));
   return if_supported([&]() -> std::unique_ptr<Kernel> {
     const Described d(conv, type);
-    const auto pd = forward(d, prop_kind::forward_inference);
-    if (!is_fast(pd)) return nullptr;
     Scratch scratch;
+    const DataFormat format(c.attr<std::string>("data_format"));
+    const PostOps then(c, d.y, 1, format.channel_axis(), scratch);
+    const auto pd = forward(d, prop_kind::forward_inference, then.attr());
+    if (!is_fast(pd)) return nullptr;
     const Operand filter(c, 1, d.plain_filter, pd.weights_desc(), scratch);
     const std::size_t own = scratch.add(pd.scratchpad_desc().get_size());
     c.scratch(scratch.bytes);
-    const Primitive convolve(dnnl::convolution_forward(pd), {{DNNL_ARG_SRC, d.x},
-                                                             {DNNL_ARG_WEIGHTS, pd.weights_desc()},
-                                                             {DNNL_ARG_DST, d.y},
-                                                             {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
+    const Primitive convolve(dnnl::convolution_forward(pd),
+                             then.arguments({{DNNL_ARG_SRC, d.x},
+                                             {DNNL_ARG_WEIGHTS, pd.weights_desc()},
+                                             {DNNL_ARG_DST, d.y},
+                                             {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}}));
     return kernel([=](RunContext& r) {
-      convolve.run(
-          {r.input<void>(0), filter.get(r), r.output<void>(0), static_cast<char*>(r.scratch()) + own});
+      const Operand::Value weights = filter.get(r);
+      then.run(convolve, r,
+               {r.input<void>(0), weights.data, r.output<void>(0), static_cast<char*>(r.scratch()) + own});
     });
   });
 }
@@ -104,8 +103,9 @@ std::unique_ptr<Kernel> prepare_backprop_input(PrepareContext& c) {
                               {DNNL_ARG_DIFF_DST, d.y},
                               {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
     return kernel([=](RunContext& r) {
+      const Operand::Value weights = filter.get(r);
       convolve.run(
-          {r.output<void>(0), filter.get(r), r.input<void>(2), static_cast<char*>(r.scratch()) + own});
+          {r.output<void>(0), weights.data, r.input<void>(2), static_cast<char*>(r.scratch()) + own});
     });
   });
 }
@@ -135,12 +135,12 @@ std::unique_ptr<Kernel> prepare_backprop_filter(PrepareContext& c) {
                               {DNNL_ARG_DIFF_WEIGHTS, made},
                               {DNNL_ARG_DIFF_DST, d.y},
                               {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
-    const Primitive to_plain = convert ? reorder(made, d.plain_filter) : Primitive();
+    const Reorder to_plain = convert ? Reorder(made, d.plain_filter) : Reorder();
     return kernel([=](RunContext& r) {
       char* memory = static_cast<char*>(r.scratch());
       void* result = convert ? memory + filter : r.output<void>(0);
       convolve.run({r.input<void>(0), result, r.input<void>(2), memory + own});
-      if (convert) to_plain.run({result, r.output<void>(0)});
+      if (convert) to_plain.run(result, r.output<void>(0));
     });
   });
 }
@@ -149,13 +149,14 @@ std::unique_ptr<Kernel> prepare_backprop_filter(PrepareContext& c) {
 
 HEADRACE_KERNELS(onednn_conv) {
   const auto library = KernelRank::library;
-  add_kernel("Conv2D", prepare_forward<false>, library);
+  for (const char* op : {"Conv2D", "_FusedConv2D", "Conv3D", "_FusedConv3D"})
+    add_kernel(op, prepare_forward<false>, library);
   add_kernel("Conv2DBackpropInput", prepare_backprop_input<false>, library);
   add_kernel("Conv2DBackpropFilter", prepare_backprop_filter<false>, library);
-  add_kernel("DepthwiseConv2dNative", prepare_forward<true>, library);
+  for (const char* op : {"DepthwiseConv2dNative", "_FusedDepthwiseConv2dNative"})
+    add_kernel(op, prepare_forward<true>, library);
   add_kernel("DepthwiseConv2dNativeBackpropInput", prepare_backprop_input<true>, library);
   add_kernel("DepthwiseConv2dNativeBackpropFilter", prepare_backprop_filter<true>, library);
-  add_kernel("Conv3D", prepare_forward<false>, library);
   add_kernel("Conv3DBackpropInputV2", prepare_backprop_input<false>, library);
   add_kernel("Conv3DBackpropFilterV2", prepare_backprop_filter<false>, library);
 }

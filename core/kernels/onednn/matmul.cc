@@ -2,6 +2,8 @@
 #include "core/kernels/matmul.h"
 
 #include "core/kernels/onednn/onednn.h"
+#include "core/kernels/onednn/post_operations.h"
+#include "core/kernels/onednn/reorder.h"
 
 namespace headrace {
 namespace {
@@ -56,20 +58,22 @@ std::unique_ptr<Kernel> prepare_matmul(PrepareContext& c) {
     // A constant may be brought into the library's own layout once and for all.
     const bool constant = c.constant(1) && y.size() == 1 && p.k * p.n > 4096;
     const memory::dims b_dims = b.get_dims();
-    const dnnl::matmul::primitive_desc pd(engine(), a, constant ? any(type, b_dims) : b, out,
-                                          user_scratchpad(), true);
-    if (!is_fast(pd)) return nullptr;
     Scratch scratch;
+    const PostOps then(c, out, batch.rank() + 1, c.output_shape(0).rank() - 1, scratch);
+    const dnnl::matmul::primitive_desc pd(engine(), a, constant ? any(type, b_dims) : b, out, then.attr(),
+                                          true);
+    if (!is_fast(pd)) return nullptr;
     const Operand weights(c, 1, b, pd.weights_desc(), scratch);
     const std::size_t own = scratch.add(pd.scratchpad_desc().get_size());
     c.scratch(scratch.bytes);
-    const Primitive product(dnnl::matmul(pd), {{DNNL_ARG_SRC, a},
-                                               {DNNL_ARG_WEIGHTS, pd.weights_desc()},
-                                               {DNNL_ARG_DST, out},
-                                               {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
+    const Primitive product(dnnl::matmul(pd), then.arguments({{DNNL_ARG_SRC, a},
+                                                              {DNNL_ARG_WEIGHTS, pd.weights_desc()},
+                                                              {DNNL_ARG_DST, out},
+                                                              {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}}));
     return kernel([=](RunContext& r) {
-      product.run(
-          {r.input<void>(0), weights.get(r), r.output<void>(0), static_cast<char*>(r.scratch()) + own});
+      const Operand::Value packed = weights.get(r);
+      then.run(product, r,
+               {r.input<void>(0), packed.data, r.output<void>(0), static_cast<char*>(r.scratch()) + own});
     });
   });
 }
@@ -77,7 +81,8 @@ std::unique_ptr<Kernel> prepare_matmul(PrepareContext& c) {
 }  // namespace
 
 HEADRACE_KERNELS(onednn_matmul) {
-  for (const char* op : {"MatMul", "BatchMatMul", "BatchMatMulV2"}) {
+  for (const char* op : {"MatMul", "BatchMatMul", "BatchMatMulV2", "_FusedMatMul", "_FusedBatchMatMul",
+                         "_FusedBatchMatMulV2"}) {
     add_kernel(op, prepare_matmul, KernelRank::library);
   }
 }

@@ -64,7 +64,7 @@ Primitive::Primitive(const dnnl::primitive& primitive, std::vector<Argument> arg
   state_->arguments = std::move(arguments);
 }
 
-void Primitive::run(std::initializer_list<const void*> pointers) const {
+void Primitive::run(std::span<const void* const> pointers) const {
   std::unique_ptr<Bound> bound(state_->spare.exchange(nullptr, std::memory_order_acquire));
   if (!bound) {
     bound = std::make_unique<Bound>();
@@ -80,26 +80,6 @@ void Primitive::run(std::initializer_list<const void*> pointers) const {
                                                       int(bound->arguments.size()), bound->arguments.data());
   if (status != dnnl_success) internal("oneDNN failed with status ", int(status));
   delete state_->spare.exchange(bound.release(), std::memory_order_acq_rel);
-}
-
-Primitive reorder(const memory::desc& from, const memory::desc& to) {
-  const Team team(time_of(0, double(from.get_size() + to.get_size())));
-  const dnnl::reorder::primitive_desc pd(engine(), from, engine(), to);
-  return Primitive(dnnl::reorder(pd), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
-}
-
-Operand::Operand(PrepareContext& c, int index, const memory::desc& plain, const memory::desc& wanted,
-                 Scratch& scratch)
-    : index_(index) {
-  if (plain == wanted) return;
-  const Primitive convert = reorder(plain, wanted);
-  if (const Tensor* value = c.constant(index)) {
-    constant_ = Tensor(DType::uint8, Shape{std::int64_t(wanted.get_size())});
-    convert.run({value->raw(), constant_.raw()});
-  } else {
-    reorder_ = convert;
-    offset_ = scratch.add(wanted.get_size());
-  }
 }
 
 }  // namespace headrace::onednn

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -73,7 +74,10 @@ class Primitive {
   Primitive(const dnnl::primitive& primitive, std::vector<Argument> arguments);
   explicit operator bool() const { return state_ != nullptr; }
   // One pointer for each argument.
-  void run(std::initializer_list<const void*> pointers) const;
+  void run(std::span<const void* const> pointers) const;
+  void run(std::initializer_list<const void*> pointers) const {
+    run(std::span(pointers.begin(), pointers.size()));
+  }
 
  private:
   struct Bound;  // memory objects, to be pointed at the data of one run
@@ -85,34 +89,6 @@ class Primitive {
     ~State();
   };
   std::shared_ptr<State> state_;
-};
-
-// Copies between two descriptions of the same tensor; scratch for it is added to `scratch`.
-Primitive reorder(const memory::desc& from, const memory::desc& to);
-
-// An operand that the library wants in a layout of its own: a constant is brought into it once, when the
-// kernel prepares, another in every run.
-class Operand {
- public:
-  Operand() = default;
-  // `plain` is how input `index` lies in memory, `wanted` how the primitive reads it.
-  Operand(PrepareContext& c, int index, const memory::desc& plain, const memory::desc& wanted,
-          Scratch& scratch);
-  // The operand in the wanted layout.
-  const void* get(RunContext& r) const {
-    if (constant_) return constant_.raw();
-    const void* data = r.input<void>(index_);
-    if (!reorder_) return data;
-    void* own = static_cast<char*>(r.scratch()) + offset_;
-    reorder_.run({data, own});
-    return own;
-  }
-
- private:
-  int index_ = 0;
-  Tensor constant_;
-  Primitive reorder_;
-  std::size_t offset_ = 0;
 };
 
 // Makes a kernel with `make`; nullptr where the library turns out not to do this after all.
