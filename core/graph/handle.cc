@@ -10,6 +10,9 @@ HandleType handle_type(Output handle) {
   if (maker.has_attr("shared_name") && maker.has_attr("shape")) {
     return {maker.attr_or("dtype", DType::invalid), maker.attr_or("shape", Shape::unknown())};
   }
+  if (maker.has_attr("tensor_array_name")) {
+    return {maker.attr_or("dtype", DType::invalid), maker.attr_or("element_shape", Shape::unknown())};
+  }
   const auto dtypes = maker.attr_or("_handle_dtypes", std::vector<DType>());
   const auto shapes = maker.attr_or("_handle_shapes", std::vector<Shape>());
   return {dtypes.size() == 1 ? dtypes[0] : DType::invalid, shapes.size() == 1 ? shapes[0] : Shape::unknown()};

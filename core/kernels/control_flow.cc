@@ -87,7 +87,7 @@ std::unique_ptr<Kernel> prepare_timestamp(PrepareContext&) {
 }  // namespace
 
 HEADRACE_KERNELS(control_flow) {
-  add_kernel("NoOp", prepare_no_op);
+  for (const char* name : {"NoOp", "ControlTrigger"}) add_kernel(name, prepare_no_op);
   add_kernel("EnsureShape", prepare_pass_on);
   add_kernel("Assert", prepare_assert);
   add_kernel("Print", prepare_print);

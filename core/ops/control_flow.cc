@@ -21,6 +21,10 @@ HEADRACE_OPS(control_flow) {
       .traits(Trait::no_gradient)
       .shape(no_outputs)
       .doc("Computes nothing: stands for what it waits for.");
+  op("ControlTrigger")
+      .traits(Trait::no_gradient)
+      .shape(no_outputs)
+      .doc("Computes nothing: stands for what it waits for, where some of that may not run.");
   op("Assert")
       .in("condition: bool", "data: T")
       .attr("T: list(type) >= 1", "summarize: int = 3")

@@ -9,6 +9,13 @@
 
 namespace headrace {
 
+// A name that no node of the graph has.
+static std::string argument_name(const Graph& graph, std::size_t i) {
+  std::string name = str("_Arg_", i);
+  while (graph.find(name)) name += "_";
+  return name;
+}
+
 std::unique_ptr<Function> extract(const Graph& graph, std::span<const Output> fed,
                                   std::span<const Output> results, std::span<Node* const> targets) {
   const std::map<Output, int> argument_of = [&] {
@@ -50,7 +57,7 @@ std::unique_ptr<Function> extract(const Graph& graph, std::span<const Output> fe
     const Node& stands_for = *fed[i].node;
     const bool both = needed[stands_for.id()] || function->graph.find(stands_for.name());
     Node& argument =
-        function->graph.add(find_op("_Arg"), {.name = both ? "_Arg_" + std::to_string(i) : stands_for.name(),
+        function->graph.add(find_op("_Arg"), {.name = both ? argument_name(graph, i) : stands_for.name(),
                                               .inputs = {},
                                               .attrs = {{"T", fed[i].dtype()}, {"index", std::int64_t(i)}},
                                               .source = stands_for.source()});

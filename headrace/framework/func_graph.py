@@ -32,6 +32,7 @@ class FuncGraph(Graph):
       arguments: the tensors inside that stand for what the caller gives.
       captured: the tensors of `outer` that the arguments after the first `num_parameters` stand for.
       outer_controls: operations of `outer` that something inside waits for: the caller has to.
+      targets: operations inside that run whether or not a result needs them.
     """
 
     building_function = True
@@ -43,6 +44,7 @@ class FuncGraph(Graph):
         self.arguments: list[Tensor] = []
         self.captured: list[Tensor] = []
         self.outer_controls: list[Operation] = []
+        self.targets: list[Operation] = []
         self._inside: dict[Tensor, Tensor] = {}
         # Variables made inside, summaries and losses belong to the program, not to the function.
         self._collections = outer._collections
@@ -132,7 +134,10 @@ class FuncGraph(Graph):
         name = name or self.function_name
         arguments = self.arguments if arguments is None else arguments
         _core.share_functions(self.outer._core, self._core)
-        _core.define_function(self.outer._core, name, self._core, flat_ids(arguments), flat_ids(results), [])
+        targets = [op._id for op in self.targets]
+        _core.define_function(
+            self.outer._core, name, self._core, flat_ids(arguments), flat_ids(results), targets
+        )
         return name
 
     @property
@@ -174,9 +179,10 @@ def new_function_name(graph: Graph, base: str) -> str:
 def func_graph_of(outer: Graph, name: str, new_name: str) -> tuple[FuncGraph, list[Tensor]]:
     """A graph with a copy of a function of `outer`'s library, to be extended; and its results."""
     graph = FuncGraph(new_name, outer)
-    core, arguments, results, _ = _core.function_graph(outer._core, name)
+    core, arguments, results, targets = _core.function_graph(outer._core, name)
     graph._core = core
     graph._sync()
+    graph.targets = [graph._operation(id) for id in targets]
     graph.arguments = [graph._operation(id).outputs[0] for id in arguments]
     ids = iter(results)
     return graph, [graph._operation(id).outputs[index] for id, index in zip(ids, ids)]

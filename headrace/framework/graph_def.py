@@ -10,6 +10,7 @@ from headrace import _core
 from headrace.framework import dtypes, protos
 from headrace.framework.constant import _shaped, make_array
 from headrace.framework.convert import convert_to_tensor
+from headrace.framework.func_graph import outermost
 from headrace.framework.graph import Operation, Tensor, _user_line, get_default_graph, name_scope
 from headrace.framework.shapes import as_shape
 
@@ -74,6 +75,8 @@ def import_graph_def(
             else _bytes_of(producer_op_list, "OpList", "producer_op_list"),
         )
     graph._imported(ids)
+    for function in graph._core.function_names():
+        outermost(graph)._function_names.setdefault(function, 0)
     if return_elements is None:
         return None
     operations = [graph._operation(id) for id, _ in returned]

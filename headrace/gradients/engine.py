@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from headrace import _core
@@ -96,10 +97,31 @@ def gradients(
         return [None] * len(xs)
     unconnected = UnconnectedGradients(unconnected_gradients)
     graph: Graph = graph_of(ys)
-    with graph.as_default(), graph.name_scope(name or "gradients"):
+    with graph.as_default(), graph.name_scope(name or "gradients") as scope, _sweep(scope):
         backward = _Backward(graph, method, colocate_gradients_with_ops, gate_gradients)
         backward.run(ys, xs, _initial(graph, ys, given, colocate_gradients_with_ops), stops)
         return [backward.result(x, unconnected) for x in xs]
+
+
+_sweeps = threading.local()
+
+
+@contextlib.contextmanager
+def _sweep(scope: str) -> Iterator[None]:
+    outer = getattr(_sweeps, "name", None)
+    _sweeps.name = outer or scope.rstrip("/")
+    try:
+        yield
+    finally:
+        _sweeps.name = outer
+
+
+def sweep_name() -> str:
+    """What this call of `gradients` is called, also in the bodies that it differentiates on its way.
+
+    Gradients that meet in state, rather than in the graph, must not meet those of another call there.
+    """
+    return str(_sweeps.name)
 
 
 def _as_list(values: Any) -> list[Any]:

@@ -47,6 +47,7 @@ def answer(tf: Any, request: "dict[str, Any]") -> "dict[str, Any]":
     graph = tf.Graph()
     with graph.as_default():
         if "program" in request:  # builds the graph itself, naming what is of interest
+            tf.disable_control_flow_v2() if request.get("frames") else tf.enable_control_flow_v2()
             names: dict[str, Any] = {"tf": tf}
             exec(request["program"], names)
         else:
@@ -62,9 +63,10 @@ def answer(tf: Any, request: "dict[str, Any]") -> "dict[str, Any]":
         with tf.Session(graph=graph, config=config) as session:
             for name in request.get("before", ()):
                 session.run(graph.get_operation_by_name(name))
-            feeds = {name: array(tf, data) for name, data in request["feeds"].items()}
             reply["values"] = []
-            for _ in range(request.get("steps", 1)):
+            several = request["feeds"] if isinstance(request["feeds"], list) else [request["feeds"]]
+            for step in several * request.get("steps", 1):
+                feeds = {name: array(tf, data) for name, data in step.items()}
                 values = session.run([*request["fetches"], *request.get("targets", ())], feeds)
                 reply["values"] += [proto(tf, value) for value in values[: len(request["fetches"])]]
     return reply

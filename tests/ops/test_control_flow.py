@@ -19,6 +19,7 @@ def says_time(outputs, inputs, attrs):
 
 RECORDS = [
     OpRecord("NoOp", cases=[Case()], reference=list, dtypes=()),
+    OpRecord("ControlTrigger", cases=[Case()], reference=list, dtypes=()),
     OpRecord(
         "Assert",
         cases=[Case((True, [X, np.array(["text"], object)])), Case((True, [EMPTY]), {"summarize": 1})],

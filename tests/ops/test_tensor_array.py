@@ -5,6 +5,8 @@ import pytest
 
 import headrace as tf
 from headrace import testing
+from headrace.framework import raw
+from tests.ops.harness import Bad, Case, OpRecord, run_records
 
 ROWS = np.array([[1.0, -2.0], [3.5, 0.5], [4.0, 1.0]])
 
@@ -145,3 +147,211 @@ def seconds_to_write(count):
 def test_writing_takes_linear_time():
     seconds_to_write(1000)
     assert seconds_to_write(100_000) < 40 * min(seconds_to_write(10_000) for _ in range(3))
+
+
+# ---- arrays as resources: operations of imported graphs
+
+CASES = [Case((ROWS,)), Case((np.zeros((0, 2)),)), Case((np.zeros((3, 0)),))]
+
+
+def array_of(rows, name=None, width=2, **attrs):
+    """An array with the rows of a tensor, and its flow."""
+    handle, flow = raw.TensorArrayV3(
+        raw.Shape(rows)[0], dtype=rows.dtype, element_shape=[width], name=name, **attrs
+    )
+    return handle, raw.TensorArrayScatterV3(handle, tf.range(raw.Shape(rows)[0]), rows, flow)
+
+
+def gathered(handle, flow, rows, name=None, **attrs):
+    indices = tf.range(raw.TensorArraySizeV3(handle, flow))
+    return raw.TensorArrayGatherV3(handle, indices, flow, dtype=rows.dtype, name=name, **attrs)
+
+
+def make_array(rows):
+    return gathered(*array_of(rows, "node"), rows)
+
+
+def gradients_of(rows):
+    handle, flow = array_of(rows)
+    grads, after = raw.TensorArrayGradV3(handle, flow, source="once", name="node")
+    indices = tf.range(raw.Shape(rows)[0])
+    for _ in range(2):  # what is written twice is added up
+        after = raw.TensorArrayScatterV3(grads, indices, rows, after)
+    return gathered(grads, after, rows)
+
+
+def write(rows, index, item):
+    handle, flow = raw.TensorArrayV3(2, dtype=rows.dtype, element_shape=[2], dynamic_size=True)
+    for at, value in ((0, rows[0]), (1, rows[1])):
+        flow = raw.TensorArrayWriteV3(handle, at, value, flow)
+    flow = raw.TensorArrayWriteV3(handle, index, item, flow, name="node")
+    return gathered(handle, flow, rows)
+
+
+def read(rows, index):
+    handle, flow = array_of(rows, width=None)
+    return raw.TensorArrayReadV3(handle, index, flow, dtype=rows.dtype, name="node")
+
+
+def gather(rows, indices):
+    handle, flow = array_of(rows, clear_after_read=False)
+    return raw.TensorArrayGatherV3(handle, indices, flow, dtype=rows.dtype, element_shape=[2], name="node")
+
+
+def scatter(rows, indices):
+    handle, flow = raw.TensorArrayV3(3, dtype=rows.dtype)
+    flow = raw.TensorArrayScatterV3(handle, indices, rows, flow, name="node")
+    return raw.TensorArrayGatherV3(handle, indices, flow, dtype=rows.dtype)
+
+
+def concat(rows, lengths):
+    handle, flow = raw.TensorArrayV3(tf.size(lengths), dtype=rows.dtype)
+    flow = raw.TensorArraySplitV3(handle, rows, lengths, flow)
+    return raw.TensorArrayConcatV3(handle, flow, dtype=rows.dtype, name="node")
+
+
+def split(rows, lengths):
+    handle, flow = raw.TensorArrayV3(tf.size(lengths), dtype=rows.dtype)
+    flow = raw.TensorArraySplitV3(handle, rows, lengths, flow, name="node")
+    return raw.TensorArrayConcatV3(handle, flow, dtype=rows.dtype)
+
+
+def size(rows):
+    return raw.TensorArraySizeV3(*array_of(rows, width=None), name="node")
+
+
+def close(rows):
+    handle, flow = array_of(rows, width=None)
+    with tf.control_dependencies([flow]):
+        closed = raw.TensorArrayCloseV3(handle, name="node")
+    with tf.control_dependencies([closed]):
+        return raw.TensorArraySizeV3(handle, flow)
+
+
+FREE = {"dtypes": ("float32", "float64", "bfloat16"), "data_dependent": True}
+LENGTHS = np.array([2, 0, 1])
+
+RECORDS = [
+    OpRecord("TensorArrayV3", CASES[:2], lambda rows: rows, build=make_array, differentiable=(0,), **FREE),
+    OpRecord(
+        "TensorArrayGradV3",
+        CASES[:2],
+        lambda rows: rows + rows,
+        build=gradients_of,
+        differentiable=(0,),
+        **FREE,
+    ),
+    OpRecord(
+        "TensorArrayWriteV3",
+        [Case((ROWS, 2, np.array([5.0, 6.0])))],
+        lambda rows, index, item: np.concatenate([rows[:2], item[None]]),
+        build=write,
+        differentiable=(0, 2),
+        no_empty="the array has a first and a second row",
+        bad=[
+            Bad((ROWS, 1, np.array([5.0, 6.0])), match="element 1 has a value", when="run"),
+            Bad((ROWS, -1, np.array([5.0, 6.0])), match="index -1 is out of range", when="run"),
+            Bad((ROWS, 2, np.array([5.0])), match="does not go into", when="run"),
+        ],
+        **FREE,
+    ),
+    OpRecord(
+        "TensorArrayReadV3",
+        [Case((ROWS, 2)), Case((np.zeros((3, 0)), 0))],
+        lambda rows, index: rows[index],
+        build=read,
+        differentiable=(0,),
+        bad=[Bad((ROWS, 3), match="index 3 is out of range", when="run")],
+        **FREE,
+    ),
+    OpRecord(
+        "TensorArrayGatherV3",
+        [Case((ROWS, [2, 0])), Case((ROWS, [1, 1])), Case((ROWS, np.zeros(0, np.int32)))],
+        lambda rows, indices: rows[indices],
+        build=gather,
+        differentiable=(0,),
+        bad=[Bad((ROWS, [3]), match="out of range", when="run")],
+        **FREE,
+    ),
+    OpRecord(
+        "TensorArrayScatterV3",
+        [Case((ROWS, [2, 0, 1])), Case((np.zeros((2, 0)), [2, 0]))],
+        lambda rows, indices: rows,
+        build=scatter,
+        differentiable=(0,),
+        bad=[
+            Bad((ROWS, [0, 1]), match="2 indices", when="run"),
+            Bad((ROWS, [0, 1, 1]), match="element 1 has a value", when="run"),
+        ],
+        **FREE,
+    ),
+    OpRecord(
+        "TensorArrayConcatV3",
+        [Case((ROWS, LENGTHS)), Case((np.zeros((3, 0)), LENGTHS))],
+        lambda rows, lengths: (rows, lengths),
+        build=concat,
+        differentiable=(0,),
+        **FREE,
+    ),
+    OpRecord(
+        "TensorArraySplitV3",
+        [Case((ROWS, LENGTHS)), Case((np.zeros((3, 0)), LENGTHS))],
+        lambda rows, lengths: (rows, lengths),
+        build=split,
+        differentiable=(0,),
+        bad=[
+            Bad((ROWS, np.array([1, 1])), match="add up to 2", when="run"),
+            Bad((ROWS, np.array([4, -1])), match="-1 rows", when="run"),
+        ],
+        **FREE,
+    ),
+    OpRecord("TensorArraySizeV3", CASES, lambda rows: np.int32(len(rows)), build=size, **FREE),
+    OpRecord("TensorArrayCloseV3", CASES, lambda rows: np.int32(0), build=close, **FREE),
+]
+
+run_records(globals(), RECORDS)
+
+
+def test_resource_reading_once():
+    handle, flow = raw.TensorArrayV3(1, dtype=tf.float32)
+    flow = raw.TensorArrayWriteV3(handle, 0, 2.0, flow)
+    once = raw.TensorArrayReadV3(handle, 0, flow, dtype=tf.float32)
+    with tf.control_dependencies([once]):
+        twice = raw.TensorArrayReadV3(handle, 0, flow, dtype=tf.float32)
+    assert run(once) == 2
+    with pytest.raises(tf.errors.InvalidArgumentError, match="clear_after_read"):
+        run(twice)
+
+
+def test_resource_gradients_that_nobody_wrote_are_zeros():
+    handle, flow = raw.TensorArrayV3(2, dtype=tf.float32, element_shape=[3])
+    grads, after = raw.TensorArrayGradV3(handle, flow, source="s")
+    np.testing.assert_array_equal(run(raw.TensorArrayReadV3(grads, 1, after, dtype=tf.float32)), [0, 0, 0])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="has no value"):
+        run(raw.TensorArrayReadV3(handle, 1, flow, dtype=tf.float32))
+
+
+def test_resource_sweeps_do_not_meet():
+    x = tf.constant([[1.0], [2.0]])
+    handle, flow = array_of(x, width=1)
+    y = gathered(handle, flow, x)
+    first, second = tf.gradients(y * y, x)[0], tf.gradients(3 * y, x)[0]
+    values = run([first, second])
+    np.testing.assert_array_equal(values[0], [[2], [4]])
+    np.testing.assert_array_equal(values[1], [[3], [3]])
+
+
+def test_resource_in_a_loop():
+    def gradient(x):
+        handle, flow = array_of(x)
+        out, flow_out = raw.TensorArrayV3(3, dtype=tf.float64)
+
+        def body(i, state, flow_out):
+            state = tf.sin(state) + raw.TensorArrayReadV3(handle, i, flow, dtype=tf.float64)
+            state.set_shape([2])
+            return i + 1, state, raw.TensorArrayWriteV3(out, i, state * state, flow_out)
+
+        _, _, flow_out = tf.while_loop(lambda i, *_: i < 3, body, [0, tf.zeros([2], tf.float64), flow_out])
+        return raw.TensorArrayGatherV3(out, [0, 1, 2], flow_out, dtype=tf.float64)
+
+    testing.verify_grad(gradient, [ROWS], order=2, rtol=1e-5, atol=1e-5)
