@@ -73,7 +73,7 @@ def while_loop(
       swap_memory: accepted; nothing needs it here.
       name: of the scope.
       maximum_iterations: an integer scalar at which to stop in any case.
-      return_same_structure: return a list for a list of one variable, not the variable.
+      return_same_structure: return a list for a list of one tensor, not the tensor.
 
     Returns:
       The last values, in the structure of `loop_vars`.
@@ -94,7 +94,7 @@ def while_loop(
         loop_vars = [loop_vars]
         single = True
     else:
-        single = len(loop_vars) == 1
+        single = len(nest.flatten(loop_vars)) == 1
     with name_scope(name, "while", _leaves(loop_vars)) as scope:
         structure = nest.map_structure(
             lambda leaf: (

@@ -1,5 +1,7 @@
 """Conditions and loops as programs write them: structures, static shapes, and what is refused."""
 
+import collections
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,9 @@ def test_structures():
     assert run(tf.cond(flag, tf.no_op, tf.no_op), {flag: True})
     assert run(tf.while_loop(below(5), lambda x: x + 1, [1])) == 5
     assert run(tf.while_loop(below(5), lambda x: x + 1, [1], return_same_structure=True)) == [5]
+    pair = collections.namedtuple("pair", "a b")
+    several = tf.while_loop(lambda p: p.a < 3, lambda p: [pair(p.a + 1, p.b * 2)], [pair(0, 1)])
+    assert run(several) == [pair(3, 8)]  # one variable, but two tensors
     nested = tf.while_loop(below(3), lambda x, y: (x + 1, {"s": y["s"] + x}), (0, {"s": 0}))
     assert run(nested) == (3, {"s": 3})
 
