@@ -204,7 +204,9 @@ class Graph:
             return (run(body, _shaped(state), self),)
 
         options = {**options, "maximum_iterations": count}
-        return _shaped(tf.while_loop(below, step, (state,), **_arguments(options, (state,))))
+        arguments = _arguments(options, (state,))
+        (made,) = tf.while_loop(below, step, (state,), return_same_structure=True, **arguments)
+        return _shaped(made)
 
     def collect_(self, state: State, count: int, name: str, body: Program) -> State:
         def step(i: Any, state: State, array: Any) -> Any:

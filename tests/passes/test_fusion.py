@@ -204,8 +204,8 @@ def test_nothing_lies_between_members():
     a = random(40, 40)
     x = placeholder(a)
     y = tf.exp(x) + 1.0
-    plan = check(tf.tanh(tf.matmul(y, y)) * y, {x: a})
-    assert fused(plan) == [["Exp", "AddV2"], ["Tanh", "Mul"]]
+    plan = check(tf.abs(tf.matmul(y, y)) * y, {x: a})
+    assert fused(plan) == [["Exp", "AddV2"], ["Abs", "Mul"]]
 
 
 def test_derivatives_are_computed_where_the_gradient_arrives():
