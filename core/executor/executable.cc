@@ -32,16 +32,15 @@ class CpuExecutable::Builder {
       value.index = int(i);
       made_.argument_values_.push_back(add_value({argument, 0}, std::move(value)));
     }
+    choose_lanes();
     for (Node* node : schedule()) {
       if (!node->has(Trait::argument)) prepare_node(*node);
     }
     place_results();
-    choose_lanes();
     find_lifetimes();
     share_in_place();
     place_in_arena();
     if (made_.in_order_) {
-      made_.jobs_.clear();
       drop_idle_instructions();
     } else {
       share_held_values();
@@ -94,7 +93,7 @@ class CpuExecutable::Builder {
     }
     for (int i = 0; i < node.num_outputs(); ++i) outputs.push_back({node.dtype(i), node.shape(i)});
 
-    PrepareContext context(node, inputs, constants, outputs, environment_);
+    PrepareContext context(node, inputs, std::move(constants), outputs, environment_);
     instruction.kernel = prepare(context);
     for (int i = 0; i < node.num_outputs(); ++i) {
       instruction.outputs.push_back(make_output(node, i, context, instruction));
@@ -106,12 +105,13 @@ class CpuExecutable::Builder {
     instruction.node = node.name();
     instruction.op = node.attr_or("_label", node.op().name());
     instruction.source = made_at(node);
-    add_edges(node, may_wait_(node));
+    if (!made_.in_order_) add_edges(node);
     made_.instructions_.push_back(std::move(instruction));
   }
 
   // From all that the node reads and waits for.
-  void add_edges(const Node& node, bool blocking) {
+  void add_edges(const Node& node) {
+    const bool blocking = may_wait_(node);
     const int position = int(made_.instructions_.size());
     std::vector<int> before;
     const auto after = [&](const Node* other) {
@@ -171,8 +171,9 @@ class CpuExecutable::Builder {
   // One lane runs the instructions in order. More lanes, or operations that wait, need to know who waits for
   // whom.
   void choose_lanes() {
+    const auto& nodes = function_.graph.nodes();
     const bool waits =
-        std::any_of(made_.jobs_.begin(), made_.jobs_.end(), [](auto& job) { return job.blocking; });
+        std::any_of(nodes.begin(), nodes.end(), [&](const auto& node) { return node && may_wait_(*node); });
     made_.lanes_ = std::max(1, options_.inter_op_threads);
     made_.in_order_ = !waits && made_.lanes_ == 1;
   }

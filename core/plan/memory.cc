@@ -77,6 +77,10 @@ std::size_t lowest_offset(const Block& block, std::span<const Block* const> plac
   return offset;
 }
 
+// So many kinds, the largest, share memory with each other: what there is beyond is small, and would take
+// long.
+constexpr std::size_t kMostKinds = 1024;
+
 // One after the other.
 std::size_t lay_out(std::span<Block> blocks) {
   std::size_t total = 0;
@@ -125,6 +129,11 @@ std::size_t assign_offsets(std::span<Block> blocks, std::span<const int> kind_of
   const auto kind = [&](const Block& whole) { return int(&whole - wholes.data()); };
   for (Block* whole : largest_first(wholes)) {
     if (whole->bytes == 0) continue;
+    if (placed.size() == kMostKinds) {
+      whole->offset = total;
+      total += whole->bytes;
+      continue;
+    }
     whole->offset = lowest_offset(*whole, placed, [&](const Block& other) {
       if (overlap_in_time(*whole, other)) return true;
       return whole->last < other.first ? !may_follow(kind(*whole), kind(other))
