@@ -112,7 +112,7 @@ from headrace.ops.while_loop import *
 from headrace.summary.timeline import profile
 
 from headrace import bitwise, dtypes, image, initializers, linalg, losses, math, metrics, nn, random, train  # isort: skip
-from headrace import io, lookup, python_io, sparse, summary  # isort: skip
+from headrace import io, lookup, python_io, queue, sparse, summary  # isort: skip
 
 __version__ = "0.1.0"
 newaxis = None

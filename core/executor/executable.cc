@@ -7,7 +7,9 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "core/executor/waits.h"
+#include "core/executor/memory_order.h"
+#include "core/plan/waits.h"
+#include "core/registry/ended.h"
 
 namespace headrace {
 
@@ -17,7 +19,11 @@ class CpuExecutable::Builder {
  public:
   Builder(CpuExecutable& made, const Function& function, PrepareContext::Environment& environment,
           const CompileOptions& options)
-      : made_(made), function_(function), environment_(environment), options_(options) {}
+      : made_(made),
+        function_(function),
+        environment_(environment),
+        options_(options),
+        waits_(function.graph.nodes().size()) {}
 
   void build() {
     for (std::size_t i = 0; i < function_.arguments.size(); ++i) {
@@ -26,11 +32,11 @@ class CpuExecutable::Builder {
       value.index = int(i);
       made_.argument_values_.push_back(add_value({argument, 0}, std::move(value)));
     }
+    choose_lanes();
     for (Node* node : schedule()) {
       if (!node->has(Trait::argument)) prepare_node(*node);
     }
     place_results();
-    choose_lanes();
     find_lifetimes();
     share_in_place();
     place_in_arena();
@@ -87,7 +93,7 @@ class CpuExecutable::Builder {
     }
     for (int i = 0; i < node.num_outputs(); ++i) outputs.push_back({node.dtype(i), node.shape(i)});
 
-    PrepareContext context(node, inputs, constants, outputs, environment_);
+    PrepareContext context(node, inputs, std::move(constants), outputs, environment_);
     instruction.kernel = prepare(context);
     for (int i = 0; i < node.num_outputs(); ++i) {
       instruction.outputs.push_back(make_output(node, i, context, instruction));
@@ -96,37 +102,16 @@ class CpuExecutable::Builder {
     in_place_.push_back(context.in_place());
     scratch_.push_back(context.scratch_bytes());
     instruction.input_types = std::move(inputs);
-    instruction.blocking = may_wait(node);
     instruction.node = node.name();
     instruction.op = node.attr_or("_label", node.op().name());
     instruction.source = made_at(node);
-    add_edges(node, instruction.blocking);
+    if (!made_.in_order_) add_edges(node);
     made_.instructions_.push_back(std::move(instruction));
   }
 
-  // Whether the node, or anything in the functions that it calls, may wait for another step.
-  bool may_wait(const Node& node) {
-    if (node.has(Trait::blocking)) return true;
-    const auto called = [&](const FunctionName& name) {
-      const auto [it, added] = waiting_functions_.try_emplace(name.name, false);
-      if (!added) return it->second;
-      const auto function = node.graph().find_function(name.name);
-      if (!function) return false;
-      const auto& nodes = function->graph.nodes();
-      const bool waits =
-          std::any_of(nodes.begin(), nodes.end(), [&](const auto& one) { return one && may_wait(*one); });
-      return waiting_functions_[name.name] = waits;
-    };
-    for (const auto& [name, attr] : node.attrs()) {
-      if (const auto* one = std::get_if<FunctionName>(&attr); one && called(*one)) return true;
-      const auto* several = std::get_if<std::vector<FunctionName>>(&attr);
-      if (several && std::any_of(several->begin(), several->end(), called)) return true;
-    }
-    return false;
-  }
-
   // From all that the node reads and waits for.
-  void add_edges(const Node& node, bool blocking) {
+  void add_edges(const Node& node) {
+    const bool blocking = may_wait_(node);
     const int position = int(made_.instructions_.size());
     std::vector<int> before;
     const auto after = [&](const Node* other) {
@@ -136,6 +121,7 @@ class CpuExecutable::Builder {
     for (const Node* other : node.control_inputs()) after(other);
     for (int other : before) edges_.push_back({other, position});
     waits_.add(before, blocking);
+    made_.jobs_.push_back({{}, 0, blocking});
     position_of_[&node] = position;
   }
 
@@ -185,9 +171,9 @@ class CpuExecutable::Builder {
   // One lane runs the instructions in order. More lanes, or operations that wait, need to know who waits for
   // whom.
   void choose_lanes() {
-    const auto& instructions = made_.instructions_;
+    const auto& nodes = function_.graph.nodes();
     const bool waits =
-        std::any_of(instructions.begin(), instructions.end(), [](auto& one) { return one.blocking; });
+        std::any_of(nodes.begin(), nodes.end(), [&](const auto& node) { return node && may_wait_(*node); });
     made_.lanes_ = std::max(1, options_.inter_op_threads);
     made_.in_order_ = !waits && made_.lanes_ == 1;
   }
@@ -274,7 +260,7 @@ class CpuExecutable::Builder {
       if (scratch_[position] == 0) continue;
       scratch_block[position] = add_block(scratch_[position], position);
     }
-    made_.arena_bytes_ = assign_offsets(blocks_, who_may_follow());
+    made_.arena_bytes_ = made_.in_order_ ? assign_offsets(blocks_) : assign_offsets_on_lanes();
     for (std::size_t value = 0; value < made_.values_.size(); ++value) {
       if (block_of_[value] >= 0) made_.values_[value].offset = blocks_[block_of_[value]].offset;
     }
@@ -285,19 +271,22 @@ class CpuExecutable::Builder {
   }
 
   // Where instructions run as they come, memory passes on only where that makes nobody wait for more blocking
-  // operations (see waits.h).
-  std::function<bool(const Block&, const Block&)> who_may_follow() {
-    if (made_.in_order_) return {};
-    std::vector<int> first, last;
+  // operations (see plan/waits.h): blocks are of one kind if what they wait for before and after is the same.
+  std::size_t assign_offsets_on_lanes() {
+    std::map<std::pair<int, int>, int> numbers;
+    std::vector<std::pair<int, int>> kinds;  // what is waited for before its first user, and by its last ones
+    std::vector<int> kind_of;
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      first.push_back(waits_.before(blocks_[i].first));
-      int set = 0;
-      for (int user : last_users_[i]) set = waits_.unite(set, waits_.after(user));
-      last.push_back(set);
+      int after = 0;
+      for (int user : last_users_[i]) after = waits_.unite(after, waits_.after(user));
+      const std::pair<int, int> kind{waits_.before(blocks_[i].first), after};
+      const auto [it, added] = numbers.try_emplace(kind, int(kinds.size()));
+      if (added) kinds.push_back(kind);
+      kind_of.push_back(it->second);
     }
-    return [this, first = std::move(first), last = std::move(last)](const Block& a, const Block& b) {
-      return waits_.contains(first[std::size_t(&b - blocks_.data())], last[std::size_t(&a - blocks_.data())]);
-    };
+    return assign_offsets(blocks_, kind_of, [&](int earlier, int later) {
+      return waits_.contains(kinds[std::size_t(later)].first, kinds[std::size_t(earlier)].second);
+    });
   }
 
   // On lanes nobody knows which of several readers comes last: they count. Who only passes a value on under
@@ -333,13 +322,14 @@ class CpuExecutable::Builder {
     for (int i = 0; i < joins; ++i) {
       instructions.emplace_back();
       instructions.back().kernel = nothing_to_run();
+      made_.jobs_.emplace_back();
     }
     std::sort(edges_.begin(), edges_.end());
     edges_.erase(std::unique(edges_.begin(), edges_.end()), edges_.end());
     for (const auto& [before, after] : edges_) {
       if (before == after) continue;
-      instructions[before].successors.push_back(after);
-      ++instructions[after].predecessors;
+      made_.jobs_[before].successors.push_back(after);
+      ++made_.jobs_[after].predecessors;
     }
   }
 
@@ -370,8 +360,8 @@ class CpuExecutable::Builder {
   const CompileOptions& options_;
   std::unordered_map<Output, int, OutputHash> value_of_;
   std::unordered_map<const Node*, int> position_of_;
-  std::map<std::string, bool> waiting_functions_;  // those that may wait for another step
-  std::vector<std::pair<int, int>> edges_;         // (before, after)
+  MayWait may_wait_;
+  std::vector<std::pair<int, int>> edges_;  // (before, after)
   Waits waits_;
   std::vector<std::vector<int>> users_;                  // by value: instructions that write or read it
   std::vector<std::vector<std::vector<int>>> in_place_;  // by instruction and output
@@ -493,6 +483,9 @@ void CpuExecutable::rethrow_at(const Instruction& at) const {
   } catch (const DTypeError& error) {
     if (!error.node().empty()) throw;
     throw DTypeError(message(error), at.node, at.op);
+  } catch (const EndedByAnother& error) {
+    if (!error.node().empty()) throw;
+    throw EndedByAnother(error.code(), message(error), at.node, at.op);
   } catch (const Error& error) {
     if (!error.node().empty()) throw;
     throw Error(error.code(), message(error), at.node, at.op);
@@ -526,139 +519,33 @@ void CpuExecutable::run_in_order(Frame& frame, Step& step) const {
 }
 
 // One run on several lanes: an instruction starts when its predecessors are done.
-class CpuExecutable::LaneRun {
+class CpuExecutable::LaneRun : public Flow {
  public:
   LaneRun(const CpuExecutable& executable, Frame& frame, Step& step)
-      : executable_(executable),
+      : Flow(executable.jobs_, executable.threads_, step, {.lanes = executable.lanes_}),
+        executable_(executable),
         frame_(frame),
         step_(step),
-        readers_(executable.readers_),
-        left_(int(executable.instructions_.size())) {
-    for (int i = 0; i < left_; ++i) {
-      missing_.push_back(executable.instructions_[i].predecessors);
-      if (missing_.back() == 0) make_ready(i);
-    }
-  }
-
-  void run() {
-    std::unique_lock lock(mutex_);
-    for (int lane = 1; lane < executable_.lanes_; ++lane) launch([this, lane] { work(lane); });
-    start_blocking();
-    while (left_ > 0 && !failure_) {
-      if (ready_.empty()) changed_.wait_for(lock, kPollInterval);
-      if (!ready_.empty()) run_one(lock, 0);
-      lock.unlock();
-      step_.poll();
-      try {
-        step_.cancellation.check();
-      } catch (const Error&) {
-        fail(std::current_exception());
-      }
-      lock.lock();
-    }
-    // Those that still run look at this object.
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return running_ == 0; });
-    if (failure_) std::rethrow_exception(failure_);
-  }
+        readers_(executable.readers_) {}
 
  private:
-  // Everything here but fail and execute is called under the lock.
-  void make_ready(int position) {
-    if (executable_.instructions_[position].blocking) {
-      ready_blocking_.push_back(position);
-    } else {
-      ready_.push_back(position);
-    }
-  }
-
-  void launch(std::function<void()> job) {
-    ++running_;
-    executable_.threads_.start([this, job = std::move(job)] {
-      job();
-      std::lock_guard lock(mutex_);
-      --running_;
-      changed_.notify_all();
-    });
-  }
-
-  void start_blocking() {
-    for (int position : std::exchange(ready_blocking_, {})) {
-      launch([this, position] {
-        execute(position, -1);
-        std::lock_guard lock(mutex_);
-        if (!failure_) finish(position);
-      });
-    }
-  }
-
-  void work(int lane) {
-    std::unique_lock lock(mutex_);
-    while (left_ > 0 && !failure_) {
-      if (ready_.empty()) {
-        changed_.wait(lock);
-      } else {
-        run_one(lock, lane);
-      }
-    }
-  }
-
-  void run_one(std::unique_lock<std::mutex>& lock, int lane) {
-    const int position = ready_.front();
-    ready_.pop_front();
-    lock.unlock();
-    execute(position, lane);
-    lock.lock();
-    if (!failure_) finish(position);
-  }
-
-  void execute(int position, int lane) {
+  void execute(int position, int lane) override {
     try {
       executable_.execute(position, frame_, step_, lane);
     } catch (...) {
-      try {
-        executable_.rethrow_at(executable_.instructions_[position]);
-      } catch (...) {
-        fail(std::current_exception());
-      }
+      executable_.rethrow_at(executable_.instructions_[position]);
     }
   }
-
-  void finish(int position) {
-    --left_;
+  void finished(int position) override {
     for (int value : executable_.instructions_[position].shares) {
       if (--readers_[value] == 0) frame_.slots[value].held = Tensor();
     }
-    for (int next : executable_.instructions_[position].successors) {
-      if (--missing_[next] == 0) make_ready(next);
-    }
-    start_blocking();
-    changed_.notify_all();
-  }
-
-  // The first failure is the step's; the others are waked so that they end too.
-  void fail(std::exception_ptr failure) {
-    {
-      std::lock_guard lock(mutex_);
-      if (failure_) return;
-      failure_ = failure;
-    }
-    step_.cancellation.cancel(Code::cancelled, "another operation of the step failed");
-    changed_.notify_all();
   }
 
   const CpuExecutable& executable_;
   Frame& frame_;
   Step& step_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<int> ready_;
-  std::vector<int> ready_blocking_;
-  std::vector<int> missing_;  // by instruction: predecessors to come
   std::vector<int> readers_;  // by value: to come
-  int left_;
-  int running_ = 0;
-  std::exception_ptr failure_;
 };
 
 Tensor CpuExecutable::allocate_result(int value) const {

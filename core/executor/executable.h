@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/executor/arenas.h"
-#include "core/executor/lanes.h"
+#include "core/plan/flow.h"
 #include "core/registry/device.h"
 
 namespace headrace {
@@ -47,11 +47,8 @@ class CpuExecutable : public Executable {
     std::vector<int> shares;    // held values that others read at the same time: the last one releases them
     std::vector<int> promised;  // own outputs whose shape was known when this was planned
     std::size_t scratch_offset = 0;
-    bool blocking = false;
     std::string node, op, source;  // for errors and traces
     std::int64_t output_bytes = 0;
-    std::vector<int> successors;  // when lanes are used: who waits for this one
-    int predecessors = 0;
   };
   // The memory of one run; a few are kept between runs.
   struct Frame {
@@ -78,6 +75,7 @@ class CpuExecutable : public Executable {
 
   std::vector<Value> values_;
   std::vector<Instruction> instructions_;
+  std::vector<Flow::Job> jobs_;       // by instruction, when lanes are used
   std::vector<int> argument_values_;  // by argument; -1 if nobody reads it
   std::vector<std::pair<int, ValueType>> result_values_;
   std::vector<int> readers_;           // by value: how many instructions share it

@@ -332,9 +332,10 @@ std::string Graph::unique_name(std::string_view prefix) const {
 
 // ---- rewriting
 
+// From the end, since what was added last is often removed first.
 static void drop_use(std::vector<Use>& uses, Use use) {
-  const auto it = std::find(uses.begin(), uses.end(), use);
-  if (it == uses.end()) internal("a use of node '", use.node->name(), "' is not recorded");
+  const auto it = std::find(uses.rbegin(), uses.rend(), use);
+  if (it == uses.rend()) internal("a use of node '", use.node->name(), "' is not recorded");
   *it = uses.back();
   uses.pop_back();
 }

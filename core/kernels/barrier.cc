@@ -3,6 +3,7 @@
 //   insert_many(0, [a, b], ..) ─▶  a: x .   ─┐ complete
 //   insert_many(1, [a],    ..) ─▶  a: x y   ─┴▶ ready, in the order in which keys came first ─▶ take_many
 //                                  b: x .      incomplete
+#include <algorithm>
 #include <limits>
 #include <map>
 #include <set>
@@ -162,6 +163,12 @@ std::unique_ptr<Kernel> prepare_insert(PrepareContext& c) {
 
 // Components of one shape, as rows of one tensor.
 Tensor stack(const Barrier& barrier, const std::vector<Element>& elements, std::size_t component) {
+  if (elements.empty()) {  // what is not known of their shape may be anything
+    Shape none{0};
+    const Shape declared = barrier.shapes.empty() ? Shape() : barrier.shapes[component];
+    for (std::int64_t size : declared.dims()) none.push_back(std::max<std::int64_t>(size, 0));
+    return Tensor(barrier.dtypes[component], none);
+  }
   const Shape shape = elements[0].components[component].shape();
   Tensor packed(barrier.dtypes[component], Shape{std::int64_t(elements.size())}.concat(shape));
   auto* to = static_cast<char*>(packed.raw());
@@ -187,8 +194,9 @@ std::unique_ptr<Kernel> prepare_take(PrepareContext& c) {
     if (barrier.dtypes != dtypes)
       throw DTypeError(str(barrier.describe(), " has components of other dtypes than this operation"));
     const std::int32_t count = *r.input<std::int32_t>(1);
-    require(count > 0, "num_elements is ", count, "; it must be positive");
-    const auto elements = barrier.take(r.step(), std::size_t(count), fewer, wait);
+    require(count >= 0, "num_elements is ", count, "; it must not be negative");
+    std::vector<Element> elements;
+    if (count > 0) elements = barrier.take(r.step(), std::size_t(count), fewer, wait);
     const Shape rows{std::int64_t(elements.size())};
     Tensor numbers(DType::int64, rows), keys(DType::string, rows);
     for (std::size_t i = 0; i < elements.size(); ++i) {

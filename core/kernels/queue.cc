@@ -132,8 +132,7 @@ class Queue final : public QueueResource {
 
   // `count` elements at once; fewer, but at least one, of a closed queue if `up_to`.
   std::vector<Tuple> dequeue(Step& step, std::int64_t count, bool up_to = false) {
-    std::vector<Tuple> taken;
-    taken.reserve(std::size_t(count));
+    std::vector<Tuple> taken;  // which may ask for more than there will ever be: grows as they come
     if (count == 0) return taken;
     const auto give_back = [&] {
       for (; !taken.empty(); taken.pop_back()) order_->put_back(std::move(taken.back()));

@@ -13,20 +13,23 @@ class Stack final : public Resource {
     if (element.dtype() != dtype)
       throw DTypeError(str("a ", name_of(element.dtype()), " tensor does not go onto ", describe()));
     std::lock_guard lock(mutex_);
-    if (max_size_ >= 0 && std::int64_t(elements_.size()) >= max_size_)
-      fail(Code::out_of_range, describe(), " is full: its max_size is ", max_size_);
+    require(!closed_, describe(), " is closed: nothing goes onto it any more");
+    require(max_size_ < 0 || std::int64_t(elements_.size()) < max_size_, describe(),
+            " is full: its max_size is ", max_size_);
     elements_.push_back(std::move(element));
   }
   Tensor pop() {
     std::lock_guard lock(mutex_);
-    if (elements_.empty()) fail(Code::out_of_range, describe(), " is empty: there is nothing to take off");
+    require(!elements_.empty(), describe(), closed_ ? " is closed" : " is empty",
+            ": there is nothing to take off");
     Tensor last = std::move(elements_.back());
     elements_.pop_back();
     return last;
   }
-  void clear() {
+  void close() {
     std::lock_guard lock(mutex_);
     elements_.clear();
+    closed_ = true;
   }
 
   const DType dtype;
@@ -35,6 +38,7 @@ class Stack final : public Resource {
   const std::int64_t max_size_;
   std::mutex mutex_;
   std::vector<Tensor> elements_;
+  bool closed_ = false;
 };
 
 std::unique_ptr<Kernel> prepare_stack(PrepareContext& c) {
@@ -59,7 +63,7 @@ std::unique_ptr<Kernel> prepare_pop(PrepareContext& c) {
 }
 
 std::unique_ptr<Kernel> prepare_close(PrepareContext&) {
-  return kernel([](RunContext& r) { r.resource<Stack>(0).clear(); });
+  return kernel([](RunContext& r) { r.resource<Stack>(0).close(); });
 }
 
 }  // namespace

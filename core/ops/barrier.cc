@@ -16,7 +16,7 @@ void insert_shape(ShapeContext& c) {
 void take_shape(ShapeContext& c) {
   c.with_rank(1, 0);
   const auto count = c.int_value(1);
-  require(!count || *count > 0, "num_elements is ", count.value_or(0), "; it must be positive");
+  require(!count || *count >= 0, "num_elements is ", count.value_or(0), "; it must not be negative");
   const bool fewer = c.attr<bool>("allow_small_batch");
   const std::int64_t rows = fewer ? kUnknown : count.value_or(kUnknown);
   c.output(0, Shape{rows});

@@ -5,6 +5,7 @@
 // becomes a constant too, without its inputs. What its inputs had to wait for, it still waits for.
 #include <algorithm>
 #include <unordered_set>
+#include <vector>
 
 #include "core/passes/pipeline.h"
 #include "core/registry/kernel.h"
@@ -82,13 +83,25 @@ bool fold_constants(Function& function, Resources& resources) {
            std::any_of(node.inputs().begin(), node.inputs().end(),
                        [&](Output input) { return waiting.contains(input.node); });
   };
+  // Nodes of which more is known than at first, by id: those made here, and who reads from one.
+  const std::size_t at_first = graph.nodes().size();
+  std::vector<char> renewed(at_first, false);
+  const auto reads_renewed = [&](const Node& node) {
+    return std::any_of(node.inputs().begin(), node.inputs().end(), [&](const Output& input) {
+      const auto id = std::size_t(input.node->id());
+      return id >= at_first || renewed[id];
+    });
+  };
   for (Node* node : graph.topological_order()) {
     if (waits(*node)) waiting.insert(node);
     if (node->has(Trait::argument) || node->has(Trait::constant) || node->has(Trait::stateful) ||
         node->num_outputs() == 0) {
       continue;
     }
-    infer_and_store(*node);  // inputs may have become constants
+    if (reads_renewed(*node)) {
+      infer_and_store(*node);
+      renewed[std::size_t(node->id())] = true;
+    }
     const std::vector<Tensor> values = fold(*node, resources);
     if (values.empty()) continue;
     for (int i = 0; i < node->num_outputs(); ++i) {

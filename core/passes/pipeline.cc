@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_set>
+#include <utility>
+#include <vector>
 
 namespace headrace {
 
@@ -49,23 +50,28 @@ void infer_all(Function& function) {
 }
 
 void prune(Function& function) {
-  std::unordered_set<const Node*> needed;
+  Graph& graph = function.graph;
+  std::vector<char> needed(graph.nodes().size(), false);
   std::vector<const Node*> open;
   const auto need = [&](const Node* node) {
-    if (needed.insert(node).second) open.push_back(node);
+    if (std::exchange(needed[std::size_t(node->id())], true)) return;
+    open.push_back(node);
   };
   for (const Node* argument : function.arguments) need(argument);
   for (const Output& result : function.results) need(result.node);
   for (const Node* target : function.targets) need(target);
+  std::size_t count = 0;
   while (!open.empty()) {
     const Node* node = open.back();
     open.pop_back();
+    ++count;
     for (const Output& input : node->inputs()) need(input.node);
     for (const Node* before : node->control_inputs()) need(before);
   }
-  const std::vector<Node*> order = function.graph.topological_order();
+  if (count == std::size_t(graph.size())) return;
+  const std::vector<Node*> order = graph.topological_order();
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
-    if (!needed.contains(*it)) function.graph.remove(**it);
+    if (!needed[std::size_t((*it)->id())]) graph.remove(**it);
   }
 }
 

@@ -11,11 +11,13 @@
 #include <vector>
 
 #include "core/passes/pipeline.h"
+#include "core/plan/flow.h"
 #include "core/registry/device.h"
 
 namespace headrace {
 
 class PlanCache;
+class Planner;
 
 struct PlanOptions {
   std::vector<std::string> disabled_passes;  // names of passes/pipeline.h
@@ -50,14 +52,22 @@ class Plan {
     int sent, received;
     std::string tensor;
   };
-  // Values are [arguments..., what segments, transfers and the rest produce]. steps_ is in the order of
-  // execution.
-  std::vector<std::variant<Segment, Transfer>> steps_;
+  // What can only be specialised once its inputs are there, because shapes depend on them.
+  struct Rest {
+    std::unique_ptr<PlanCache> cache;
+    std::vector<int> inputs, outputs;
+  };
+  class Run;
+
+  // Values are [arguments..., what the steps make]. Each step comes after those that it waits for; where some
+  // may wait for other steps of the session, each runs as soon as what it waits for has ended.
+  std::vector<std::variant<Segment, Transfer, Rest>> steps_;
+  std::vector<Flow::Job> jobs_;  // by step
+  bool in_order_ = true;
   int num_values_ = 0;
   std::vector<int> results_;
-  // What can only be specialised once the steps have run, because shapes depend on their outcome.
-  std::unique_ptr<PlanCache> rest_;
-  std::vector<int> rest_inputs_, rest_outputs_;
+  std::vector<int> readers_;  // by value: how many there are
+  ThreadCache* threads_ = nullptr;
   bool direct_ = false;  // one segment takes the arguments and gives the results as they are
 };
 
@@ -103,6 +113,7 @@ class PlanEnvironment {
   const PlanOptions options;
   Resources& resources;
   PrepareContext::Environment kernels;  // callees are PlanCaches of this environment
+  ThreadCache threads;                  // for pieces of plans that may wait
 };
 
 }  // namespace headrace

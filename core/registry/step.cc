@@ -1,5 +1,7 @@
 #include "core/registry/step.h"
 
+#include "core/registry/ended.h"
+
 namespace headrace {
 
 void Cancellation::cancel(Code code, std::string why) {
@@ -23,6 +25,7 @@ void Cancellation::cancel(Code code, std::string why) {
 void Cancellation::check() const {
   if (!cancelled()) return;
   std::lock_guard lock(mutex_);
+  if (why_ == kAnotherFailed) throw EndedByAnother(code_, why_);
   throw Error(code_, why_);
 }
 

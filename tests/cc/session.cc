@@ -412,6 +412,34 @@ TEST(session, memory_makes_nobody_wait_for_what_waits) {
   }
 }
 
+TEST(session, a_cut_makes_nobody_wait_for_what_waits) {
+  for (const int lanes : {1, 2, 4}) {
+    QueueBench bench;
+    // What is put in is known once n is; what is taken out comes before that cut, and is read after it.
+    const Output n = bench.placeholder("n", {}, DType::int32);
+    const Output head = bench.of("TestHead", "head", {bench.x, bench.of("TestCount", "m", {n})});
+    const Output row = bench.of("Sum", "row", {head, bench.constant("axis", Tensor::vector<int>({0}))},
+                                {{"keep_dims", true}});
+    Node& put =
+        bench.add("QueueEnqueueV2", "put", {bench.queue, bench.of("AddV2", "element", {bench.x, row})});
+    const Output y = bench.chain("y", bench.taken, 5);
+    const Output tail = bench.of("TestHead", "tail", {y, bench.of("TestCount", "k", {n})});
+    SessionOptions options = verified();
+    options.plan.compile.inter_op_threads = lanes;
+    Session session(bench.graph, options);
+    RunOptions limited;
+    limited.timeout_ms = 20'000;
+    Tensor fed(DType::float32, {256});
+    std::fill_n(fed.data<float>(), 256, 1.0f);
+    for (int i = 1; i < 4; ++i) {
+      const auto results =
+          session.run({{bench.x, fed}, {n, Tensor::scalar(i)}}, {tail, bench.taken}, {&put}, limited);
+      CHECK_EQ(results[0].size(), std::int64_t(i));
+      CHECK_EQ(values_of(results[1]), std::vector<float>(256, 1.0f + float(i)));
+    }
+  }
+}
+
 TEST(session, memory_is_reused_by_who_waits_anyway) {
   QueueBench bench;
   const Output y = bench.chain("y", bench.taken, 50);

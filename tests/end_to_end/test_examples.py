@@ -50,6 +50,14 @@ def test_jacobian(tmp_path):
     assert (tmp_path / "jacobian.png").exists() and "jacobian.png" in output
 
 
+def test_workers(tmp_path):
+    output = run(tmp_path, "workers.py", "--workers", "4", "--needed", "2", "--steps", "150")
+    assert all(float(error) < 0.15 for error in re.findall(r"largest error ([\d.]+)", output))
+    asynchronous, synchronous = re.findall(r"(\d+) updates from (\d+) gradients", output)
+    assert int(asynchronous[0]) >= 150 and abs(int(asynchronous[0]) - int(asynchronous[1])) <= 2 * 4
+    assert int(synchronous[0]) == 150 and int(synchronous[1]) >= 2 * 150 - 4
+
+
 @pytest.mark.parametrize("script", sorted(path.name for path in EXAMPLES.glob("*.py")))
 def test_every_example_is_tested(script):
     assert f'"{script}"' in pathlib.Path(__file__).read_text()

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from tests.framework.data_dependent_stream import Stream
+from tests.framework.data_dependent_stream import PARSED, Stream
 
 CACHE = 64  # specialisations kept for one signature
 
@@ -25,6 +25,9 @@ def check(words, k, entry, values):
     assert values["flat"] == words.sum()
     assert values["sizes"].shape == (len(chosen) + k, 4)
     assert values["dequeued"] == len(entry)
+    assert values["decoded"] == chosen.sum()
+    longest = max(np.sum(row >= 0) for row in words[:PARSED])
+    np.testing.assert_array_equal(values["parsed"], words[:PARSED, :longest])
 
 
 def test_common_shapes_are_planned_once():

@@ -84,10 +84,53 @@ tf.train.GradientDescentOptimizer(0.1).minimize(loss, name="train")
 tf.global_variables_initializer()
 """
 
+# Everything goes through a resource of its own in each step, in and out again.
+_RESOURCES = """
+x = tf.placeholder(tf.float32, [None, 4], name="x")
+y = tf.placeholder(tf.float32, [None, 3], name="y")
+n = tf.shape(x)[0]
+w = tf.Variable(tf.zeros([4, 3]), name="w", use_resource=True)
+
+
+def through(queue, put, count):
+    with tf.control_dependencies([put]):
+        return queue.dequeue_many(count)
+
+
+rows = tf.queue.FIFOQueue(9, [tf.float32], shapes=[[4]])
+rows = tf.reshape(through(rows, rows.enqueue_many([x]), n), [-1, 4])
+ragged = tf.queue.PaddingFIFOQueue(9, [tf.float32], shapes=[[None]])
+with tf.control_dependencies([ragged.enqueue([x[0, :2]])]):
+    more = ragged.enqueue([x[1]])
+padded = through(ragged, more, 2)
+line = tf.queue.PriorityQueue(9, [tf.float32], shapes=[[]])
+priorities = tf.cast(1000.0 * x[:, 0], tf.int64)
+priorities, ordered = through(line, line.enqueue_many([priorities, x[:, 0]]), n)
+shuffled = tf.queue.RandomShuffleQueue(9, 0, [tf.float32], shapes=[[]])
+largest = tf.reduce_max(through(shuffled, shuffled.enqueue_many([x[:, 1]]), n))
+elements = tf.TensorArray(tf.float32, n, element_shape=[4]).unstack(rows)
+gathered = elements.gather(tf.range(n)[::-1])
+
+logits = tf.matmul(rows, w)
+loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=logits))
+loss = tf.add(loss, 0.1 * (tf.reduce_sum(padded) + largest), name="loss")
+out = tf.concat([tf.reshape(part, [-1]) for part in (logits, padded, ordered, gathered)], 0, name="out")
+(gradient,) = tf.gradients(loss, [w])
+accumulator = tf.ConditionalAccumulator(tf.float32, shape=[4, 3])
+late = 1000  # gradients of earlier steps than the accumulator's are dropped
+given = [accumulator.apply_grad(gradient, late), accumulator.apply_grad(3.0 * gradient, late)]
+with tf.control_dependencies([out, *given]):
+    mean = accumulator.take_grad(2)
+with tf.control_dependencies([w.assign_sub(0.1 * mean)]):
+    tf.no_op(name="train")
+tf.global_variables_initializer()
+"""
+
 _PROGRAMS = {
     "regression": _REGRESSION,
     "network": _NETWORK,
     "embedding": _EMBEDDING,
+    "resources": _RESOURCES,
     "loop": _LOOP.replace("STEP", "tf.tanh(tf.matmul(h, m)) + tf.cast(i, tf.float32)"),
     "condition": _LOOP.replace(
         "STEP",

@@ -128,8 +128,9 @@ def test_taking_waits_and_ends():
         assert session.run(few.keys, {n: 2}).tolist() == [b"d"]
         with pytest.raises(tf.errors.OutOfRangeError):
             session.run(few, {n: 2})
-        with pytest.raises(tf.errors.InvalidArgumentError, match="num_elements is 0"):
-            session.run(taken, {n: 0})
+        with pytest.raises(tf.errors.InvalidArgumentError, match="num_elements is -1"):
+            session.run(taken, {n: -1})
+        assert session.run(taken, {n: 0}).keys.size == 0
 
 
 def test_closing():

@@ -60,7 +60,7 @@ RECORDS = [
         [Case((A,)), Case((np.zeros((0, 2)),))],
         lambda a: a,
         build=push,
-        bad=[Bad((A,), {"max_size": 0}, error=tf.errors.OutOfRangeError, match="full", when="run")],
+        bad=[Bad((A,), {"max_size": 0}, error=tf.errors.InvalidArgumentError, match="full", when="run")],
         **ANY,
     ),
     OpRecord(
@@ -68,7 +68,7 @@ RECORDS = [
         CASES,
         lambda a, b: (a, b),
         build=pop,
-        bad=[Bad((A,), error=tf.errors.OutOfRangeError, match="nothing to take off", when="run")],
+        bad=[Bad((A,), error=tf.errors.InvalidArgumentError, match="nothing to take off", when="run")],
         **ANY,
     ),
     OpRecord("StackCloseV2", [Case((A,)), Case((np.zeros((0, 2)),))], lambda a: a, build=close, **ANY),

@@ -1,50 +1,10 @@
-#include "core/executor/waits.h"
+#include "core/executor/memory_order.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 namespace headrace {
-
-int Waits::intern(Bits bits) {
-  const auto [it, added] = numbers_.emplace(std::move(bits), int(sets_.size()));
-  if (added) sets_.push_back(&it->first);
-  return it->second;
-}
-
-void Waits::add(std::span<const int> predecessors, bool blocking) {
-  int set = 0;
-  for (int predecessor : predecessors) set = unite(set, after(predecessor));
-  before_.push_back(set);
-  if (blocking) {
-    Bits bits = *sets_[std::size_t(set)];
-    const auto number = std::size_t(blocking_++);
-    bits.resize(std::max(bits.size(), number / 64 + 1));
-    bits[number / 64] |= std::uint64_t(1) << (number % 64);
-    set = intern(std::move(bits));
-  }
-  after_.push_back(set);
-}
-
-int Waits::unite(int a, int b) {
-  if (contains(a, b)) return a;
-  if (contains(b, a)) return b;
-  Bits bits = *sets_[std::size_t(a)];
-  const Bits& more = *sets_[std::size_t(b)];
-  bits.resize(std::max(bits.size(), more.size()));
-  for (std::size_t i = 0; i < more.size(); ++i) bits[i] |= more[i];
-  return intern(std::move(bits));
-}
-
-bool Waits::contains(int whole, int part) const {
-  if (part == whole || part == 0) return true;
-  const Bits& all = *sets_[std::size_t(whole)];
-  const Bits& some = *sets_[std::size_t(part)];
-  if (some.size() > all.size()) return false;
-  for (std::size_t i = 0; i < some.size(); ++i) {
-    if (some[i] & ~all[i]) return false;
-  }
-  return true;
-}
 
 MemoryOrder order_by_memory(std::span<const Block> blocks, std::span<const std::vector<int>> last_users,
                             int instructions) {

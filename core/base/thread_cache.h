@@ -1,4 +1,4 @@
-// Threads that run steps: compute lanes, and threads apart for operations that may wait.
+// Threads that run parts of steps: compute lanes, and threads apart for what may wait.
 #pragma once
 
 #include <condition_variable>

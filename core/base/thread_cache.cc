@@ -1,4 +1,4 @@
-#include "core/executor/lanes.h"
+#include "core/base/thread_cache.h"
 
 namespace headrace {
 
