@@ -6,7 +6,7 @@
 
 #include "bindings/python.h"
 #include "core/graph/handle.h"
-#include "core/plan/extract.h"
+#include "core/passes/extract.h"
 
 namespace headrace::python {
 namespace {

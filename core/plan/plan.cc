@@ -8,7 +8,7 @@
 #include <unordered_set>
 
 #include "core/graph/handle.h"
-#include "core/plan/extract.h"
+#include "core/passes/extract.h"
 #include "core/plan/placement.h"
 
 namespace headrace {
