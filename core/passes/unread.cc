@@ -86,8 +86,14 @@ class Unread {
   }
 
  private:
+  // Who waits for the node waits for all that it does.
   Flags read_outputs(const Node& node) const {
-    Flags read(std::size_t(node.num_outputs()), false);
+    const auto& targets = function_.targets;
+    const bool is_awaited = std::find(targets.begin(), targets.end(), &node) != targets.end() ||
+                            std::any_of(node.uses().begin(), node.uses().end(), [&](const Use& use) {
+                              return use.input == kControl && needed_.contains(use.node);
+                            });
+    Flags read(std::size_t(node.num_outputs()), is_awaited);
     for (const Output& result : function_.results) {
       if (result.node == &node) read[std::size_t(result.index)] = true;
     }

@@ -83,6 +83,37 @@ def test_effects_go_with_what_they_serve():
         np.testing.assert_allclose(session.run(sums), [3 * np.exp(1), np.sin(1)], rtol=1e-6)
 
 
+def test_who_waits_waits_for_all():
+    flag, v = tf.placeholder(tf.bool, []), tf.Variable(0.0, use_resource=True)
+    branch = tf.cond(flag, lambda: v.assign_add(1.0), lambda: v.assign_sub(10.0))
+
+    def body(i, _):
+        with tf.control_dependencies([v.assign_add(100.0)]):
+            return i + 1, tf.identity(1.0)
+
+    loop = tf.while_loop(lambda i, _: i < 2, body, [0, 0.0])
+    with tf.control_dependencies([branch]):
+        after = tf.constant(7.0) + 0
+    inside = tf.cond(flag, lambda: tf.group(branch, loop[1]), lambda: tf.group(loop))
+    with tf.control_dependencies([tf.identity(branch)]):
+        after_copy = tf.constant(8.0) + 0
+    expected = 0
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for fetch, change in [
+            (branch.op, 1),
+            (tf.group(branch), 1),
+            (after, 1),
+            (after_copy, 1),
+            (loop[1].op, 200),
+            (tf.group(loop[1], branch), 201),
+            (inside, 201),
+        ]:
+            session.run(fetch, {flag: True})
+            expected += change
+            assert session.run(v) == expected, fetch
+
+
 def test_effects_of_what_is_read_stay():
     total = tf.Variable(0.0, use_resource=True)
 
