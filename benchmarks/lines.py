@@ -71,6 +71,8 @@ ROWS = [
     "sparse 10^3",
     "sparse 10^5",
     "sparse 10^7",
+    "LSTM loop",
+    "LSTM dynamic_rnn",
     "full softmax",
     "sampled softmax",
     "ResNet-50 bfloat16 8",

@@ -1,12 +1,14 @@
 // The library of functions of a graph, seen from Python.
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <mutex>
 
 #include "bindings/python.h"
 #include "core/graph/handle.h"
-#include "core/plan/extract.h"
+#include "core/passes/extract.h"
 
 namespace headrace::python {
 namespace {
@@ -54,6 +56,36 @@ void share_functions(GraphHandle& graph, const GraphHandle& other) {
   }
 }
 
+bool calls(const Node& node, const std::string& function) {
+  return std::any_of(node.attrs().begin(), node.attrs().end(), [&](const auto& attr) {
+    if (const auto* one = std::get_if<FunctionName>(&attr.second)) return one->name == function;
+    const auto* list = std::get_if<std::vector<FunctionName>>(&attr.second);
+    return list && std::find(list->begin(), list->end(), FunctionName{function}) != list->end();
+  });
+}
+
+// The nodes in whose functions a node of this name is, (operation, name) from the inside out; empty if there
+// is no such node.
+std::vector<std::pair<std::string, std::string>> callers(const GraphHandle& graph, const std::string& name) {
+  std::vector<std::pair<std::string, std::string>> chain;
+  const auto& library = graph.graph->functions();
+  const auto inside = [&](const auto& entry) { return entry.second->graph.find(name) != nullptr; };
+  auto at = std::find_if(library.begin(), library.end(), inside);
+  while (at != library.end() && chain.size() < library.size()) {
+    const std::string& callee = at->first;
+    const auto caller_in = [&](const Graph& body) {
+      const auto found = std::find_if(body.nodes().begin(), body.nodes().end(),
+                                      [&](const auto& node) { return node && calls(*node, callee); });
+      if (found != body.nodes().end()) chain.emplace_back((*found)->op().name(), (*found)->name());
+      return found != body.nodes().end();
+    };
+    if (caller_in(*graph.graph)) break;
+    at = std::find_if(library.begin(), library.end(),
+                      [&](const auto& entry) { return caller_in(entry.second->graph); });
+  }
+  return chain;
+}
+
 void annotate(GraphHandle& graph, int id, const GraphHandle& other, int from, int index) {
   annotate_argument(graph.node(id), handle_type(other.output(from, index)));
 }
@@ -69,6 +101,8 @@ void bind_functions(nb::module_& m) {
         "A graph with a copy of a function: (graph, argument ids, flat results, target ids).");
   m.def("share_functions", &share_functions, nb::arg("graph"), nb::arg("other"),
         "Adds the functions of `other` that `graph` lacks.");
+  m.def("callers", &callers, nb::arg("graph"), nb::arg("name"),
+        "The nodes in whose functions a node of this name is: (operation, name) from the inside out.");
   m.def("annotate_argument", &annotate, nb::arg("graph"), nb::arg("id"), nb::arg("other"), nb::arg("from_id"),
         nb::arg("index"), "Tells an argument what the handle that it stands for refers to.");
   m.def(

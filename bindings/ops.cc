@@ -1,6 +1,5 @@
 // What operations there are.
 #include "core/registry/ops.h"
-#include "core/graph/algebraic_traits.h"
 
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
@@ -24,11 +23,13 @@ constexpr std::pair<Trait, const char*> kTraits[] = {
     {Trait::constant, "constant"},
     {Trait::argument, "argument"},
     {Trait::no_gradient, "no_gradient"},
-    {kMatrixProduct, "matrix_product"},
-    {kSum, "sum"},
-    {kJoins, "joins"},
-    {kCuts, "cuts"},
     {Trait::post_operation, "post_operation"},
+    {Trait::matrix_product, "matrix_product"},
+    {Trait::sum, "sum"},
+    {Trait::joins, "joins"},
+    {Trait::cuts, "cuts"},
+    {Trait::calls, "calls"},
+    {Trait::loop, "loop"},
 };
 
 nb::object lookup(const std::string& name) { return nb::cast(&find_op(name), nb::rv_policy::reference); }

@@ -208,6 +208,11 @@ def function_graph(graph: Graph, name: str) -> tuple:
 def share_functions(graph: Graph, other: Graph) -> None:
     """Adds the functions of `other` that `graph` lacks."""
 
+def callers(graph: Graph, name: str) -> list[tuple[str, str]]:
+    """
+    The nodes in whose functions a node of this name is: (operation, name) from the inside out.
+    """
+
 def annotate_argument(graph: Graph, id: int, other: Graph, from_id: int, index: int) -> None:
     """Tells an argument what the handle that it stands for refers to."""
 

@@ -169,6 +169,52 @@ def lstm(tf, width=256, steps=50, batch=32):
     return stepper(tf, sgd(tf, loss), {x: random(batch, steps, width), y: random(batch, width)})
 
 
+def lstm_loop(tf, width=256, steps=50, batch=32):
+    """The same with the steps in a loop, which reads its inputs from an array of tensors."""
+    x, y = tf.placeholder(tf.float32, [batch, steps, width]), tf.placeholder(tf.float32, [batch, width])
+    w, b = variable(tf, 2 * width, 4 * width), zeros(tf, 4 * width)
+    inputs = tf.TensorArray(tf.float32, steps, element_shape=[batch, width])
+    inputs = inputs.unstack(tf.transpose(x, [1, 0, 2]))
+    outputs = tf.TensorArray(tf.float32, steps, element_shape=[batch, width])
+
+    def cell(t, h, c, outputs):
+        i, j, f, o = tf.split(tf.matmul(tf.concat([inputs.read(t), h], 1), w) + b, 4, axis=1)
+        c = tf.sigmoid(f + 1.0) * c + tf.sigmoid(i) * tf.tanh(j)
+        h = tf.sigmoid(o) * tf.tanh(c)
+        return t + 1, h, c, outputs.write(t, h)
+
+    start = tf.zeros([batch, width])
+    outputs = tf.while_loop(lambda t, *_: t < steps, cell, [0, start, start, outputs])[-1]
+    loss = tf.reduce_mean(tf.square(outputs.stack()[-1] - y))
+    return stepper(tf, sgd(tf, loss), {x: random(batch, steps, width), y: random(batch, width)})
+
+
+def lstm_dynamic_rnn(tf, width=256, steps=50, batch=32):
+    """The same again as `dynamic_rnn` does it."""
+    x, y = tf.placeholder(tf.float32, [batch, steps, width]), tf.placeholder(tf.float32, [batch, width])
+    w, b = variable(tf, 2 * width, 4 * width), zeros(tf, 4 * width)
+
+    class Cell:
+        """Anything with these can be a cell, and TensorFlow 2 has no cells of its own."""
+
+        output_size = width
+        state_size = (width, width)
+
+        def zero_state(self, batch_size, dtype):
+            return tuple(tf.zeros([batch_size, size], dtype) for size in self.state_size)
+
+        def __call__(self, inputs, state, scope=None):
+            h, c = state
+            i, j, f, o = tf.split(tf.matmul(tf.concat([inputs, h], 1), w) + b, 4, axis=1)
+            c = tf.sigmoid(f + 1.0) * c + tf.sigmoid(i) * tf.tanh(j)
+            h = tf.sigmoid(o) * tf.tanh(c)
+            return h, (h, c)
+
+    outputs, _ = tf.nn.dynamic_rnn(Cell(), x, dtype=tf.float32)
+    loss = tf.reduce_mean(tf.square(outputs[:, -1] - y))
+    return stepper(tf, sgd(tf, loss), {x: random(batch, steps, width), y: random(batch, width)})
+
+
 def transformer(tf, width=256, steps=128, batch=16, heads=4, blocks=2):
     x, y = (
         tf.placeholder(tf.float32, [batch, steps, width]),
@@ -267,6 +313,8 @@ ROWS = {
     "ResNet-50 inference 8": resnet50_inference(8),
     "ResNet-50 training 8": resnet50_training,
     "LSTM": lstm,
+    "LSTM loop": lstm_loop,
+    "LSTM dynamic_rnn": lstm_dynamic_rnn,
     "transformer": transformer,
     "ResNet-50 bfloat16 8": resnet50_inference(8, "bfloat16"),
     "null step": null_step,

@@ -386,6 +386,14 @@ void Graph::remove(Node& node) {
   nodes_[node.id_].reset();
 }
 
+void Graph::rename(Node& node, std::string name) {
+  if (node.name_ == name) return;
+  if (by_name_.contains(name)) fail(Code::already_exists, "there is a node '", name, "' already");
+  by_name_.erase(node.name_);
+  node.name_ = std::move(name);
+  by_name_.emplace(node.name_, &node);
+}
+
 void Graph::renumber(Node& node, int id) {
   if (id == node.id_) return;
   if (nodes_.at(id)) internal("node '", node.name_, "' cannot have the number of '", nodes_[id]->name_, "'");

@@ -149,6 +149,7 @@ class Graph {
   void remove_control_inputs(Node& node);
   void redirect_controls(Node& from, Node& to);  // who waits for `from` waits for `to`
   void remove(Node& node);                       // nobody may use it any more
+  void rename(Node& node, std::string name);     // AlreadyExists if another node has that name
   // Gives a node the number of one that was removed, and so its place in the order of creation.
   void renumber(Node& node, int id);
   // Forgets removed nodes at the end, so that the next node takes the place of the first of them.

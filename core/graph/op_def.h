@@ -31,6 +31,14 @@ enum class Trait : std::uint32_t {
   no_gradient = 1 << 10,  // not differentiable by nature (integer-valued, state handling...)
   post_operation = 1 << 11,  // may be done to the values of an input by whoever makes them, before it stores
                              // them; its other inputs are given for each element, each channel, or once
+  matrix_product = 1 << 12,  // output 0 is input 0 times input 1, with attributes transpose_a, transpose_b
+  sum = 1 << 13,             // output 0 is the sum of all inputs, which have its shape
+  joins = 1 << 14,  // output 0 is all inputs but the last, joined along the axis that the last one tells
+  cuts = 1 << 15,   // the outputs are input 0, cut into pieces along the axis that the last input tells
+  calls = 1 << 16,  // its last inputs go to one of the functions that its attributes name, whose results are
+                    // its outputs
+  loop = 1 << 17,   // its function "body" makes new values of its inputs for as long as "cond" of them is
+                    // true; the last ones are its outputs
 };
 
 // One input or output, written "name: type": a dtype ("x: float32"), a type attribute ("x: T"), N of one type

@@ -8,12 +8,14 @@
 #include <climits>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <span>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/io/frame_ops.h"
 #include "core/io/messages.h"
 #include "core/io/order.h"
 
@@ -22,35 +24,6 @@ namespace {
 
 constexpr int kMaxDepth = 100;  // of loops and conditions in each other
 constexpr int kDead = -1;       // the state of what never runs
-
-enum class Role { plain, enter, exit, next, choose, merge, loop_cond, trigger };
-
-struct FrameOp {
-  std::string_view name;
-  Role role;
-  std::array<std::string_view, 2> outputs;
-};
-constexpr FrameOp kFrameOps[] = {
-    {"Enter", Role::enter, {"output"}},
-    {"Exit", Role::exit, {"output"}},
-    {"NextIteration", Role::next, {"output"}},
-    {"Switch", Role::choose, {"output_false", "output_true"}},
-    {"Merge", Role::merge, {"output", "value_index"}},
-    {"LoopCond", Role::loop_cond, {"output"}},
-};
-
-const FrameOp* frame_op(std::string_view op) {
-  const auto* found = std::find_if(std::begin(kFrameOps), std::end(kFrameOps),
-                                   [&](const FrameOp& each) { return each.name == op; });
-  return found == std::end(kFrameOps) ? nullptr : found;
-}
-
-Role role_of(const NodeMessage& node) {
-  // It runs whenever what it waits for is done with, even on a side that is not taken.
-  if (node.op == "ControlTrigger") return Role::trigger;
-  const FrameOp* op = frame_op(node.op);
-  return op ? op->role : Role::plain;
-}
 
 using Key = std::tuple<std::string_view, std::string_view, int>;
 Key key_of(const Source& source) { return {source.node, source.output, source.index}; }
@@ -85,6 +58,11 @@ class Raiser {
       : nodes_(nodes), context_(context), count_(int(nodes.size())) {}
 
   Block raise() {
+    for (int i = 0; i < count_; ++i) {
+      index_.emplace(nodes_[at(i)].name, i);
+      roles_.push_back(role_of(nodes_[at(i)]));
+    }
+    take_merges_apart();
     read_edges();
     find_frames();
     const std::size_t items = std::size_t(count_) + frames_.size();
@@ -114,11 +92,36 @@ class Raiser {
 
   // ---- edges and frames
 
-  void read_edges() {
-    for (int i = 0; i < count_; ++i) {
-      index_.emplace(nodes_[at(i)].name, i);
-      roles_.push_back(role_of(nodes_[at(i)]));
+  // A Merge of several values becomes a tree of those of two, of which it is the last. Which values belong
+  // together is seen once it is known when each comes: until then each part may take any of them.
+  void take_merges_apart() {
+    for (int i = 0, count = count_; i < count; ++i) {
+      std::vector<Source> values;
+      bool goes_round = false;  // it starts an iteration
+      for (const Source& input : nodes_[at(i)].inputs) {
+        if (input.control) continue;
+        values.push_back(input);
+        const auto from = index_.find(input.node);
+        goes_round = goes_round || (from != index_.end() && roles_[at(from->second)] == Role::next);
+      }
+      if (roles_[at(i)] != Role::merge || values.size() <= 2 || goes_round) continue;
+      parts_[i] = i;
+      for (std::size_t k = 2; k < values.size(); ++k, ++count_) {
+        NodeMessage part = nodes_[at(i)];
+        std::string name = str(part.name, "/part_", k - 1);
+        while (index_.contains(name)) name += "_";
+        part.name = context_.keep(std::move(name));
+        part.inputs = values;
+        index_.emplace(part.name, count_);
+        parts_[count_] = i;
+        nodes_[at(i)].inputs.push_back({.node = part.name});
+        nodes_.push_back(std::move(part));
+        roles_.push_back(Role::merge);
+      }
     }
+  }
+
+  void read_edges() {
     edges_.resize(at(count_));
     reads_.assign(at(count_), 0);
     asks_position_.assign(at(count_), false);
@@ -141,8 +144,8 @@ class Raiser {
         if (!source.control) check_output(i, from, source);
       }
       const int expected = inputs_of(roles_[at(i)]);
-      require(expected < 0 || data == expected, nodes_[at(i)].op, " node ", name(i), " has ", data, " input",
-              data == 1 ? "" : "s", ", expected ", expected);
+      require(expected < 0 || data == expected || parts_.contains(i), nodes_[at(i)].op, " node ", name(i),
+              " has ", data, " input", data == 1 ? "" : "s", ", expected ", expected);
     }
     for (const Source& wanted : context_.wanted) {
       const auto found = index_.find(wanted.node);
@@ -407,7 +410,9 @@ class Raiser {
     if (role == Role::exit) {
       state = state_[at(needs_of(item)[0])];
     } else if (role == Role::merge) {
-      is_variable(item) ? check_variable(item) : join(f, item);
+      if (is_variable(item)) return check_variable(item);
+      if (parts_.contains(item)) choose_values(f, item);
+      join(f, item);
     } else {
       for (const Edge& edge : edges_[at(item)]) {
         const int arrives = arriving(edge, f);
@@ -439,6 +444,49 @@ class Raiser {
             " came is asked for, but it starts an iteration of ", loop_name(f), "; this is not supported");
   }
 
+  // The literal of `a` whose opposite `b` has, if they are the same but for that.
+  static std::optional<Literal> split_of(const State& a, const State& b) {
+    std::optional<Literal> split;
+    for (const Literal& literal : a) {
+      if (std::find(b.begin(), b.end(), literal) != b.end()) continue;
+      const Literal other{literal.predicate, !literal.side};
+      if (split || std::find(b.begin(), b.end(), other) == b.end()) return std::nullopt;
+      split = literal;
+    }
+    return a.size() == b.size() ? split : std::nullopt;
+  }
+
+  // Of the values that are left of a Merge of several, this part of it takes two that make up one, of which
+  // perhaps one never comes; the others are left, and what this makes of them.
+  void choose_values(int f, int merge) {
+    const int whole = parts_.at(merge);
+    require(!asks_position_[at(whole)], "which input of the Merge node ", name(whole),
+            " came is asked for, but it has more than two; this is not supported");
+    const auto [it, first] = left_.try_emplace(whole);
+    std::vector<Edge>& left = it->second;
+    if (first) {
+      for (const Edge& edge : edges_[at(whole)]) {
+        const auto part = parts_.find(edge.from);
+        if (!edge.source.control && (part == parts_.end() || part->second != whole)) left.push_back(edge);
+      }
+    }
+    const auto together = [&](const Edge& a, const Edge& b) {
+      const int one = arriving(a, f), other = arriving(b, f);
+      return one == kDead || other == kDead || split_of(states_[at(one)], states_[at(other)]);
+    };
+    std::size_t a = 0, b = 1;
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      for (std::size_t k = i + 1; k < left.size(); ++k) {
+        if (together(left[i], left[k])) a = i, b = k, i = k = left.size();
+      }
+    }
+    auto& edges = edges_[at(merge)];
+    std::erase_if(edges, [](const Edge& edge) { return !edge.source.control; });
+    edges.insert(edges.begin(), {left[a], left[b]});
+    left.erase(left.begin() + std::ptrdiff_t(b));
+    left[a] = {merge, {.node = nodes_[at(merge)].name}};
+  }
+
   // A Merge runs when what its two sides have in common holds.
   void join(int f, int merge) {
     std::vector<std::pair<int, int>> alive;  // (input, state)
@@ -453,25 +501,16 @@ class Raiser {
       return;
     }
     const State &a = states_[at(alive[0].second)], &b = states_[at(alive[1].second)];
-    State common;
-    int split = -1, splits = 0;
-    bool first_side = false;
-    for (const Literal& literal : a) {
-      if (std::find(b.begin(), b.end(), literal) != b.end()) {
-        common.push_back(literal);
-      } else if (std::find(b.begin(), b.end(), Literal{literal.predicate, !literal.side}) != b.end()) {
-        split = literal.predicate;
-        first_side = literal.side;
-        ++splits;
-      }
-    }
-    if (splits != 1 || common.size() + 1 != a.size() || a.size() != b.size()) {
+    const auto split = split_of(a, b);
+    if (!split) {
       invalid("Merge node ", name(merge), f > 0 ? " in " + loop_name(f) : std::string(),
               " joins what are not the two sides of one condition: ", quoted(data(merge, 0).source.node),
               " runs ", to_text(a), ", ", quoted(data(merge, 1).source.node), " ", to_text(b));
     }
-    split_[at(merge)] = split;
-    first_side_[merge] = first_side;
+    State common = a;
+    std::erase(common, *split);
+    split_[at(merge)] = split->predicate;
+    first_side_[merge] = split->side;
     state = intern(std::move(common));
   }
 
@@ -913,7 +952,7 @@ class Raiser {
 
   std::vector<NodeMessage>& nodes_;
   const FrameContext& context_;
-  const int count_;
+  int count_;
   std::unordered_map<std::string_view, int> index_;
   std::vector<Role> roles_;
   std::vector<std::vector<Edge>> edges_;
@@ -928,29 +967,14 @@ class Raiser {
   std::vector<bool> effects_;                 // of items
   std::vector<int> split_;                    // of a Merge: the predicate of which it joins the sides
   std::unordered_map<int, bool> first_side_;  // of a Merge: which side its first input is
-  std::vector<int> lone_;                     // of a Merge: its only input that ever comes
+  std::unordered_map<int, int> parts_;        // of a Merge of several values: the whole
+  std::unordered_map<int, std::vector<Edge>> left_;
+  std::vector<int> lone_;  // of a Merge: its only input that ever comes
   std::vector<std::vector<std::pair<int, Source>>> uses_;
   std::vector<std::vector<int>> waits_;
 };
 
 }  // namespace
-
-bool is_frame_operation(std::string_view op) { return frame_op(op) != nullptr; }
-
-bool has_frames(const std::vector<NodeMessage>& nodes) {
-  return std::any_of(nodes.begin(), nodes.end(),
-                     [](const NodeMessage& n) { return is_frame_operation(n.op); });
-}
-
-Source unnamed(Source source, std::string_view op) {
-  const FrameOp* known = frame_op(op);
-  if (!known || source.output.empty()) return source;
-  for (int i = 0; i < int(known->outputs.size()); ++i) {
-    if (source.output == known->outputs[std::size_t(i)] && source.index == 0)
-      return {.node = source.node, .index = i};
-  }
-  return source;
-}
 
 Block raise_frames(std::vector<NodeMessage>& nodes, const FrameContext& context) {
   return Raiser(nodes, context).raise();

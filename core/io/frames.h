@@ -79,6 +79,8 @@ struct FrameContext {
   std::function<bool(std::string_view op)> has_effects;
   // What else is read of the nodes: results of a function, elements that an import returns.
   std::vector<Source> wanted;
+  // Stores the name of a node that is added.
+  std::function<std::string_view(std::string)> keep;
 };
 
 bool is_frame_operation(std::string_view op);
@@ -89,7 +91,8 @@ bool has_frames(const std::vector<NodeMessage>& nodes);
 Source unnamed(Source source, std::string_view op);
 
 // Rewrites the inputs of nodes to come from where values really are made (not from a Switch), and their
-// control inputs to those that matter. InvalidArgument, with the names of node and frame, for what is not
+// control inputs to those that matter; adds nodes at the end where a Merge takes more than two values.
+// InvalidArgument, with the names of node and frame, for what is not
 // the form in which conditions and loops are written.
 Block raise_frames(std::vector<NodeMessage>& nodes, const FrameContext& context);
 

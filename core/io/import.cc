@@ -5,6 +5,7 @@
 #include <array>
 #include <climits>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <set>
@@ -12,6 +13,7 @@
 #include <unordered_set>
 
 #include "core/graph/handle.h"
+#include "core/io/first_versions.h"
 #include "core/io/frames.h"
 #include "core/io/graph_message.h"
 #include "core/io/graphdef.h"
@@ -190,14 +192,22 @@ class Builder {
 
   Block raised() {
     taken_.insert(names_.begin(), names_.end());
-    const FrameContext context{.outside = [&](const Source& source) { return outside(source).has_value(); },
-                               .has_effects =
-                                   [](std::string_view name) {
-                                     const OpDef* op = find_op_or_null(name);
-                                     return !op || op->has(Trait::stateful);
-                                   },
-                               .wanted = wanted};
-    return raise_frames(messages_, context);
+    const FrameContext context{
+        .outside = [&](const Source& source) { return outside(source).has_value(); },
+        .has_effects =
+            [](std::string_view name) {
+              const OpDef* op = find_op_or_null(name);
+              return !op || op->has(Trait::stateful);
+            },
+        .wanted = wanted,
+        .keep = [&](std::string name) -> std::string_view { return texts_.emplace_back(std::move(name)); }};
+    Block block = raise_frames(messages_, context);
+    for (std::size_t i = names_.size(); i < messages_.size(); ++i) {
+      index_.emplace(messages_[i].name, int(i));
+      names_.push_back(fresh_name("", str(prefix_, messages_[i].name)));
+      taken_.insert(names_.back());
+    }
+    return block;
   }
 
   void make_block(const Block& block) {
@@ -728,6 +738,7 @@ class Builder {
   Builder* root_ = this;
   std::unordered_map<std::string_view, int> index_;
   std::vector<std::string> names_;
+  std::deque<std::string> texts_;  // names in the message that raising it has added
   std::unordered_set<std::string> taken_;
   std::string prefix_;
 };
@@ -918,6 +929,7 @@ void check_operations(const Graph& graph, const GraphMessage& message, const std
 
 Imported import_graphdef(Graph& graph, std::string_view message, const ImportOptions& options) {
   GraphMessage parts = read_graph(message);
+  resolve_first_versions(parts);
   resolve_references(parts);
   const auto called = called_functions(parts);
   check_operations(graph, parts, called);
@@ -975,6 +987,7 @@ Imported import_graphdef(Graph& graph, std::string_view message, const ImportOpt
 void import_function(Graph& graph, std::string_view message) {
   GraphMessage parts;
   parts.functions.push_back(read_function(Reader(message)));
+  resolve_first_versions(parts);
   const std::set<std::string> called{std::string(parts.functions[0].name)};
   check_operations(graph, parts, called);
   Shared shared{.expansion = {}, .defaults = ProducerDefaults(""), .library = graph};

@@ -47,16 +47,6 @@ const OpDef* twin_of(std::string_view op) {
   return find_op_or_null(str("Resource", op));
 }
 
-// The first versions of queues, readers and tables hand out a string where the second hand out a resource,
-// and are the same otherwise.
-const OpDef* second_version(std::string_view op) {
-  if (find_op_or_null(op)) return nullptr;
-  const OpDef* second = find_op_or_null(str(op, "V2"));
-  if (!second) return nullptr;
-  const auto args = second->inputs().empty() ? second->outputs() : second->inputs();
-  return !args.empty() && args[0].dtype == DType::resource ? second : nullptr;
-}
-
 class References {
  public:
   explicit References(GraphMessage& graph) : graph_(graph), nodes_(std::move(graph.nodes)) {
@@ -350,9 +340,6 @@ class References {
 }  // namespace
 
 void resolve_references(GraphMessage& graph) {
-  for (NodeMessage& node : graph.nodes) {
-    if (const OpDef* second = second_version(node.op)) node.op = second->name();
-  }
   if (std::any_of(graph.nodes.begin(), graph.nodes.end(), is_variable)) References(graph).rewrite();
 }
 

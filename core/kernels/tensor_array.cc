@@ -55,16 +55,19 @@ class TensorArray final : public Resource {
     return values;
   }
 
-  // The array of gradients of this name, which has as many elements as this one from now on.
-  std::shared_ptr<TensorArray> gradients(const std::string& source) {
+  // The array of gradients of this name, which has as many elements as this one from now on. Each has the
+  // shape of its element, after these dimensions.
+  std::shared_ptr<TensorArray> gradients(const std::string& source, const Shape& before) {
     std::lock_guard lock(mutex_);
     auto& found = gradients_[source];
     if (!found) {
       Options options = options_;
       options.adds = true;
       options.grows = options_.grows = false;
+      options.element_shape = before.concat(options_.element_shape);
       found = std::make_shared<TensorArray>(std::move(options), std::int64_t(elements_.size()));
-      for (std::size_t i = 0; i < elements_.size(); ++i) found->elements_[i].shape = elements_[i].shape;
+      for (std::size_t i = 0; i < elements_.size(); ++i)
+        found->elements_[i].shape = before.concat(elements_[i].shape);
     }
     return found;
   }
@@ -201,8 +204,14 @@ std::unique_ptr<Kernel> prepare_array(PrepareContext& c) {
 
 std::unique_ptr<Kernel> prepare_grad(PrepareContext& c) {
   c.own_output(0);
-  return kernel([source = c.attr<std::string>("source")](RunContext& r) {
-    r.set_output(0, Tensor::scalar(ResourceRef(r.resource<TensorArray>(0).gradients(source))));
+  const std::int64_t before = c.num_inputs() > 2 ? c.input_shape(2).size() : 0;
+  return kernel([source = c.attr<std::string>("source"), before](RunContext& r) {
+    Shape shape;
+    for (std::int64_t i = 0; i < before; ++i) {
+      shape.push_back(r.input<std::int32_t>(2)[i]);
+      require(shape[-1] >= 0, "dimension ", i, " to prepend is ", shape[-1]);
+    }
+    r.set_output(0, Tensor::scalar(ResourceRef(r.resource<TensorArray>(0).gradients(source, shape))));
     *r.output<float>(1) = *r.input<float>(1);
   });
 }
@@ -303,6 +312,7 @@ std::unique_ptr<Kernel> prepare_close(PrepareContext&) {
 HEADRACE_KERNELS(tensor_array) {
   add_kernel("TensorArrayV3", prepare_array);
   add_kernel("TensorArrayGradV3", prepare_grad);
+  add_kernel("TensorArrayGradWithShape", prepare_grad);
   add_kernel("TensorArrayWriteV3", prepare_write);
   add_kernel("TensorArrayReadV3", prepare_read);
   add_kernel("TensorArrayGatherV3", prepare_gather);

@@ -54,7 +54,7 @@ std::string TensorList::describe() const {
 
 Tensor TensorList::item(std::size_t i) const {
   if (!has_[i]) return {};
-  if (loose_ || !is_plain(dtype)) return items_[i];
+  if (!is_row(i)) return items_[i];
   std::int64_t seen = seen_.load(std::memory_order_relaxed);
   while (seen <= std::int64_t(i) &&
          !seen_.compare_exchange_weak(seen, std::int64_t(i) + 1, std::memory_order_relaxed)) {
@@ -70,14 +70,16 @@ Tensor TensorList::view(Shape shape, std::size_t i) const {
 }
 
 Tensor TensorList::stacked() const {
-  if (loose_ || !rows_ || has_.empty() || std::find(has_.begin(), has_.end(), false) != has_.end()) return {};
+  if (loose_ || !rows_ || !items_.empty() || has_.empty() ||
+      std::find(has_.begin(), has_.end(), false) != has_.end())
+    return {};
   seen_.store(kAll, std::memory_order_relaxed);
   return view(Shape{size()}.concat(*row_), 0);
 }
 
 void TensorList::resize(std::int64_t size) {
   has_.resize(std::size_t(size), false);
-  if (loose_ || !is_plain(dtype)) items_.resize(std::size_t(size));
+  if (loose_ || !is_plain(dtype) || items_.size() > has_.size()) items_.resize(has_.size());
 }
 
 Tensor TensorList::take_last() {
@@ -107,12 +109,21 @@ void* TensorList::place(std::size_t i, const Shape& shape) {
     row_ = shape;
     row_bytes_ = std::size_t(checked_mul(shape.size(), std::int64_t(size_of(dtype))));
     rows_ = Tensor();
+    items_.clear();
     seen_ = 0;
     note(shape);
   }
-  make_writable(i);
+  if (is_row(i) && std::int64_t(i) >= capacity()) grow();
+  if (is_row(i) && !may_write_row(i)) {
+    Tensor own(dtype, shape);
+    if (has_[i] && row_bytes_ != 0) std::memcpy(own.raw(), rows_.data<char>() + i * row_bytes_, row_bytes_);
+    if (items_.size() <= i) items_.resize(i + 1);
+    items_[i] = std::move(own);
+  }
   has_[i] = true;
-  return rows_.data<char>() + i * row_bytes_;
+  if (is_row(i)) return rows_.data<char>() + i * row_bytes_;
+  if (!items_[i].unique()) items_[i] = items_[i].copy();
+  return items_[i].raw();
 }
 
 void TensorList::note(const Shape& shape) {
@@ -129,16 +140,15 @@ void TensorList::loosen() {
   loose_ = true;
 }
 
-void TensorList::make_writable(std::size_t i) {
+bool TensorList::may_write_row(std::size_t i) {
+  if (rows_.unique()) seen_ = 0;
+  return std::int64_t(i) >= seen_;
+}
+
+// Makes room for all elements that there are now.
+void TensorList::grow() {
   const std::int64_t had = capacity();
-  const bool fits = std::int64_t(i) < had;
-  if (fits && rows_.unique()) {
-    seen_ = 0;
-    return;
-  }
-  if (fits && std::int64_t(i) >= seen_) return;
-  std::int64_t count = had;
-  if (!fits) count = had == 0 ? std::max({size(), expected_, kFirstRows}) : std::max(size(), 2 * had);
+  std::int64_t count = had == 0 ? std::max({size(), expected_, kFirstRows}) : std::max(size(), 2 * had);
   if (had == 0 && expected_ >= size()) count = std::max<std::int64_t>(expected_, 1);
   // Rows need not start on our boundary, so that whole vectors may reach beyond the last one.
   const std::size_t bytes = std::size_t(checked_mul(count, std::int64_t(row_bytes_)));

@@ -16,8 +16,8 @@ namespace headrace {
 // elements are tensors of their own.
 //
 //   rows:   [ row 0 | row 1 | row 2 |  room for more  ]
-//             └─ seen by views ─┘       a row that a view may see is copied, with all others, before it
-//             changes
+//             └─ seen by views ─┘       a row that a view may see is not written to: its element moves out,
+//             and has a tensor of its own from then on
 class TensorList final : public Holder {
  public:
   // Room for `expected` rows is made at once when the first element comes.
@@ -36,7 +36,7 @@ class TensorList final : public Holder {
   bool has(std::size_t i) const { return has_[i]; }
   // Element i, or no tensor where there is no value yet. A view of a row is never written to.
   Tensor item(std::size_t i) const;
-  const Shape& item_shape(std::size_t i) const { return loose_ || !row_ ? items_[i].shape() : *row_; }
+  const Shape& item_shape(std::size_t i) const { return is_row(i) ? *row_ : items_[i].shape(); }
   // All elements as one tensor without copying anything; no tensor if that cannot be.
   Tensor stacked() const;
 
@@ -54,19 +54,21 @@ class TensorList final : public Holder {
  private:
   void note(const Shape& shape);
   void loosen();
-  void make_writable(std::size_t i);
+  void grow();
+  bool is_row(std::size_t i) const { return !loose_ && row_ && !(i < items_.size() && items_[i]); }
+  bool may_write_row(std::size_t i);
   Tensor view(Shape shape, std::size_t i) const;
   std::int64_t capacity() const { return rows_ ? rows_.shape()[0] : 0; }
 
   const std::int64_t expected_ = 0;
   std::vector<bool> has_;
   std::optional<Shape> common_;
-  // Either rows...
-  std::optional<Shape> row_;  // their shape
+  // Rows of one shape, as long as there is one...
+  std::optional<Shape> row_;
   std::size_t row_bytes_ = 0;
   Tensor rows_;
   mutable std::atomic<std::int64_t> seen_{0};  // the rows before this one may be seen by views
-  // ... or tensors.
+  // ... and tensors, in place of their rows; at least one for each element once there are no rows any more.
   bool loose_ = false;
   std::vector<Tensor> items_;
 };

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "core/base/broadcast.h"
-#include "core/graph/algebraic_traits.h"
 #include "core/ops/known_ints.h"
 #include "core/registry/ops.h"
 
@@ -638,7 +637,7 @@ HEADRACE_OPS(array) {
       .in("values: N * T", "axis: Tidx")
       .out("output: T")
       .attr("N: int >= 2", "T: type", index_type("Tidx"))
-      .traits(kJoins)
+      .traits(Trait::joins)
       .shape(concat_v2_shape)
       .doc("Arrays joined along an axis.");
   op("ConcatOffset")

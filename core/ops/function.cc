@@ -108,11 +108,11 @@ HEADRACE_OPS(function) {
 
   // Each comes in two kinds: with side effects, and without.
   for (const bool stateful : {true, false}) {
-    const auto define = [&](const char* name) -> OpDef& {
-      OpDef& made = op((stateful ? "" : "Stateless") + std::string(name));
+    const auto define = [&](const char* name, Trait kind) -> OpDef& {
+      OpDef& made = op((stateful ? "" : "Stateless") + std::string(name)).traits(kind);
       return stateful ? made.traits(Trait::stateful) : made;
     };
-    define("If")
+    define("If", Trait::calls)
         .in("cond: Tcond", "input: Tin")
         .out("output: Tout")
         .attr("Tcond: type", "Tin: list(type) >= 0", "Tout: list(type) >= 0", "then_branch: func",
@@ -121,14 +121,14 @@ HEADRACE_OPS(function) {
         .doc(
             "Calls one of two functions: `then_branch` if the scalar is true, not zero or not empty, else "
             "`else_branch`.");
-    define("Case")
+    define("Case", Trait::calls)
         .in("branch_index: int32", "input: Tin")
         .out("output: Tout")
         .attr("Tin: list(type) >= 0", "Tout: list(type) >= 0", "branches: list(func) >= 1",
               "output_shapes: list(shape) = []")
         .shape(case_shape)
         .doc("Calls the function of that number; the last one if there is none of that number.");
-    define("While")
+    define("While", Trait::loop)
         .in("input: T")
         .out("output: T")
         .attr("T: list(type) >= 0", "cond: func", "body: func", "output_shapes: list(shape) = []",
@@ -144,6 +144,7 @@ HEADRACE_OPS(function) {
                       .out("output: Tout")
                       .attr("Tin: list(type) >= 0", "Tout: list(type) >= 0", "f: func", "config: string = ''",
                             "config_proto: string = ''", "executor_type: string = ''")
+                      .traits(Trait::calls)
                       .shape(call_shape)
                       .doc("Calls a function.");
     if (std::string_view(name).starts_with("Stateful")) made.traits(Trait::stateful);

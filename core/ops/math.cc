@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <string>
 
-#include "core/graph/algebraic_traits.h"
 #include "core/graph/graph.h"
 #include "core/registry/ops.h"
 
@@ -628,7 +627,7 @@ HEADRACE_OPS(math) {
       .in("inputs: N * T")
       .out("sum: T")
       .attr("N: int >= 1", "T: {" NUMBERS ", variant}")
-      .traits(elementwise, kSum)
+      .traits(elementwise, Trait::sum)
       .shape(merged_shape)
       .doc("Adds N tensors of one shape in one pass.");
   op("AccumulateNV2")

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "core/base/einsum.h"
-#include "core/graph/algebraic_traits.h"
 #include "core/graph/graph.h"
 #include "core/registry/ops.h"
 
@@ -57,6 +56,12 @@ void batch_matmul_v2_shape(ShapeContext& c) {
   c.output(0, broadcast(x.slice(0, -2), y.slice(0, -2)).concat(Shape{a.rows, b.columns}));
 }
 
+void added_product_shape(ShapeContext& c) {
+  const Shape a = c.with_rank(1, 2), b = c.with_rank(2, 2);
+  require(a[0] == kUnknown || b[0] == kUnknown || a[0] == b[0], "a has ", a[0], " rows, b has ", b[0]);
+  scalar_shape(c);
+}
+
 void einsum_shape(ShapeContext& c) {
   const std::string& equation = c.attr<std::string>("equation");
   require(c.num_inputs() <= 2, "there are ", c.num_inputs(), " operands; an Einsum has one or two");
@@ -77,7 +82,7 @@ HEADRACE_OPS(matmul) {
                    .in("a: T", "b: T")
                    .out("product: T")
                    .attr("transpose_a: bool = false", "transpose_b: bool = false", types)
-                   .traits(kMatrixProduct)
+                   .traits(Trait::matrix_product)
                    .shape(matmul_shape)
                    .doc("Multiplies two matrices, each transposed first if asked for."));
   define_fused(
@@ -94,6 +99,29 @@ HEADRACE_OPS(matmul) {
                    .attr(types, "adj_x: bool = false", "adj_y: bool = false")
                    .shape(batch_matmul_v2_shape)
                    .doc("Multiplies the matrices of two batches whose batch dimensions broadcast."));
+  // The sums of passes/loop_sums.cc.
+  const auto summed = "T: {float32, float64, complex64, complex128}";
+  op("_ProductSum")
+      .in("total: T")
+      .out("sum: variant")
+      .attr(summed)
+      .traits(no_gradient)
+      .shape(scalar_shape)
+      .doc("Starts a sum of a matrix and of products of others.");
+  op("_AddProduct")
+      .in("sum: variant", "a: T", "b: T")
+      .out("sum: variant")
+      .attr(summed)
+      .traits(no_gradient)
+      .shape(added_product_shape)
+      .doc("Adds the transpose of `a` times `b` to a sum, at once or together with the next ones.");
+  op("_ProductTotal")
+      .in("sum: variant")
+      .out("total: T")
+      .attr(summed, "shape: shape")
+      .traits(no_gradient)
+      .shape([](ShapeContext& c) { c.output(0, c.attr<Shape>("shape")); })
+      .doc("What a sum comes to.");
   op("Einsum")
       .in("inputs: N * T")
       .out("output: T")

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "core/base/slice.h"
-#include "core/graph/algebraic_traits.h"
 #include "core/ops/known_ints.h"
 #include "core/registry/ops.h"
 
@@ -401,7 +400,7 @@ HEADRACE_OPS(slicing) {
       .in("value: T", "size_splits: Tlen", "split_dim: int32")
       .out("output: num_split * T")
       .attr("num_split: int >= 1", "T: type", "Tlen: {int32, int64} = int64")
-      .traits(kCuts)
+      .traits(Trait::cuts)
       .shape(split_v_shape)
       .doc("Parts of these sizes of an array along an axis; one size may be -1, for what is left.");
   op("Slice")

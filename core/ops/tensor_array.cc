@@ -26,6 +26,11 @@ void concat_shape(ShapeContext& c) {
   c.output(1, Shape{kUnknown});
 }
 
+void grad_with_shape(ShapeContext& c) {
+  c.with_rank(2, 1);
+  scalar_shape(c);
+}
+
 void write_shape(ShapeContext& c) {
   c.with_rank(1, 0);
   c.output(0, Shape());
@@ -67,6 +72,14 @@ HEADRACE_OPS(tensor_array) {
       .doc(
           "The array for the gradients of an array's elements, made when it is first asked for by the name "
           "`source`. What is written twice is added up, what is not written is zeros.");
+  array(op("TensorArrayGradWithShape")
+            .in(kArray, kFlow, "shape_to_prepend: int32")
+            .out("grad_handle: resource", kFlowOut)
+            .attr("source: string"),
+        grad_with_shape)
+      .doc(
+          "The same, where a gradient has further dimensions before those of its element: as many gradients "
+          "of it as there are, beside each other.");
   array(op("TensorArrayWriteV3").in(kArray, "index: int32", "value: T", kFlow).out(kFlowOut).attr("T: type"),
         write_shape)
       .doc("Gives an element its value; only once, except in an array of gradients.");

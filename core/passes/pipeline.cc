@@ -7,16 +7,19 @@
 
 namespace headrace {
 
-// Folding first, since it completes shapes that the others look at; merging on what is left; then what looks
-// for equal operands; fusing last, since what is fused is not looked into any more. Waits go early, since
-// nothing that waits is rewritten.
+// Dropping what nobody reads first, so that nothing else looks at it; then folding, since it completes shapes
+// that the others look at; merging on what is left; then what looks for equal operands; fusing last, since
+// what is fused is not looked into any more. Waits go early, since nothing that waits is rewritten.
 std::span<const Pass> pipeline() {
   static constexpr std::array kPasses = {
+      Pass{"unread", "drops what conditions, loops and calls compute for nobody", drop_unread},
       Pass{"constant_folding", "computes what depends on constants only, once", fold_constants},
       Pass{"waits", "drops waits for what has no side effects", drop_waits},
       Pass{"identities", "removes nodes that only pass a value on", remove_identities},
       Pass{"algebra", "removes additions of zero, products with one, double negations...", simplify_algebra},
       Pass{"common_subexpressions", "computes the same thing once", merge_common_subexpressions},
+      Pass{"loop_sums", "adds the products that a loop sums up to the sum itself, many at once",
+           sum_products_in_loops},
       Pass{"products", "brings products of matrices that share an operand together", join_products},
       Pass{"post_operations", "biases, residuals and activations are done by products and convolutions",
            fuse_post_operations},

@@ -35,11 +35,13 @@ void substitute(Function& function, Output from, Output to);
 void substitute(Function& function, Node& from, Node& to);
 
 // The passes, each in the file of its name.
+bool drop_unread(Function& function, Resources& resources);
 bool fold_constants(Function& function, Resources& resources);
 bool drop_waits(Function& function, Resources& resources);
 bool remove_identities(Function& function, Resources& resources);
 bool simplify_algebra(Function& function, Resources& resources);
 bool merge_common_subexpressions(Function& function, Resources& resources);
+bool sum_products_in_loops(Function& function, Resources& resources);
 bool join_products(Function& function, Resources& resources);
 bool fuse_post_operations(Function& function, Resources& resources);
 bool fuse_elementwise(Function& function, Resources& resources);

@@ -13,7 +13,6 @@
 #include <tuple>
 #include <unordered_set>
 
-#include "core/graph/algebraic_traits.h"
 #include "core/passes/pipeline.h"
 #include "core/registry/ops.h"
 
@@ -29,10 +28,10 @@ class Products {
 
   bool run() {
     for (Node* node : graph_.topological_order()) {
-      if (node->has(kCuts)) cut_operand(*node);
+      if (node->has(Trait::cuts)) cut_operand(*node);
     }
     for (Node* node : graph_.topological_order()) {
-      if (node->has(kSum)) join_terms(*node);
+      if (node->has(Trait::sum)) join_terms(*node);
     }
     // By the right operand, in order of creation.
     std::vector<std::vector<Node*>> groups;
@@ -61,7 +60,8 @@ class Products {
            std::find(function_.targets.begin(), function_.targets.end(), &node) == function_.targets.end();
   }
   bool is_product(const Node& node) const {
-    return node.has(kMatrixProduct) && is_free(node) && is_matrix(node.input(0)) && is_matrix(node.input(1));
+    return node.has(Trait::matrix_product) && is_free(node) && is_matrix(node.input(0)) &&
+           is_matrix(node.input(1));
   }
   static bool is_matrix(Output output) { return output.shape().is_full() && output.shape().rank() == 2; }
   bool is_result(const Node& node) const {
@@ -281,7 +281,7 @@ class Products {
     std::map<std::vector<std::int64_t>, std::vector<Node*>> by_widths;
     for (Node* node : group) {
       const Node& join = *node->input(0).node;
-      if (!join.has(kJoins) || axis_of(join, 2) != 1 || node->device() != group[0]->device()) continue;
+      if (!join.has(Trait::joins) || axis_of(join, 2) != 1 || node->device() != group[0]->device()) continue;
       std::vector<std::int64_t> widths;
       for (std::size_t i = 0; i + 1 < join.inputs().size(); ++i)
         widths.push_back(join.input(int(i)).shape()[1]);

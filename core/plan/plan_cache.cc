@@ -4,7 +4,7 @@
 #include <unordered_map>
 
 #include "core/graph/handle.h"
-#include "core/plan/extract.h"
+#include "core/passes/extract.h"
 #include "core/plan/planner.h"
 
 namespace headrace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
-#include "core/plan/extract.h"
+#include "core/passes/extract.h"
 
 namespace headrace {
 

@@ -7,7 +7,7 @@
 #include <shared_mutex>
 
 #include "core/base/parallel.h"
-#include "core/plan/extract.h"
+#include "core/passes/extract.h"
 
 namespace headrace {
 

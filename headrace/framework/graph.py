@@ -7,7 +7,6 @@ is kept in stacks here and handed to the core with each node.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ import numpy as np
 
 from headrace import _core
 from headrace.framework import dtypes, protos
+from headrace.framework.missing import missing_operation
 from headrace.framework.overview import overview
 from headrace.framework.picture import neighbourhood
 from headrace.framework.shapes import TensorShape, as_shape
@@ -774,9 +774,7 @@ class Graph:
         id = self._core.find(name)
         if id < 0:
             self._sync()
-            near = difflib.get_close_matches(name, [op._name for op in self._ops], 3)
-            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-            raise KeyError(f"the graph has no operation '{name}'{hint}")
+            raise missing_operation(self._core, name, [op._name for op in self._ops])
         return self._operation(id)
 
     def get_operation_by_name(self, name: str) -> Operation:

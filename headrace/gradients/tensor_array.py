@@ -27,6 +27,11 @@ def _grad(op: Operation, _: Any, flow: Tensor) -> list[Any]:
     return [None, flow]
 
 
+@RegisterGradient("TensorArrayGradWithShape")
+def _grad_with_shape(op: Operation, _: Any, flow: Tensor) -> list[Any]:
+    return [None, flow, None]
+
+
 @RegisterGradient("TensorArrayReadV3")
 def _read(op: Operation, grad: Tensor) -> list[Any]:
     _, index, flow = op.inputs

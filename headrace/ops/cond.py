@@ -21,7 +21,8 @@ __all__ = ["case", "cond", "switch_case"]
 class _Branch:
     """A branch while it is built: its graph, its results, and how they are nested."""
 
-    def __init__(self, name: str, outer: Graph, function: Callable[[], Any]):
+    def __init__(self, name: str, outer: Graph, function: Callable[[], Any], selector: Tensor):
+        self.selector = selector
         self.graph = FuncGraph(name, outer)
         self.structure = build(self.graph, function)
         if self.structure is None:
@@ -30,9 +31,9 @@ class _Branch:
             self.results = [self._tensor(leaf) for leaf in _leaves(self.structure)]
 
     def _tensor(self, leaf: Any) -> Tensor:
-        if isinstance(leaf, Operation):  # stands for having run
+        if isinstance(leaf, Operation):  # gives what has led here, once it has run
             with get_default_graph().control_dependencies([leaf]):
-                return raw.Identity(convert_to_tensor(True))
+                return raw.Identity(self.selector)
         tensor = convert_to_tensor(leaf)
         return self.graph._here(tensor)
 
@@ -105,12 +106,16 @@ def share_captures(graphs: Sequence[FuncGraph]) -> list[Tensor]:
 
 
 def _branching(
-    functions: Sequence[Callable[[], Any]], labels: Sequence[str], scope: str, make: Callable[..., Any]
+    functions: Sequence[Callable[[], Any]],
+    labels: Sequence[str],
+    scope: str,
+    selector: Tensor,
+    make: Callable[..., Any],
 ) -> tuple[_Branch, list[Tensor]]:
     """Builds the branches and the node that chooses between them."""
     outer = get_default_graph()
     branches = [
-        _Branch(new_function_name(outer, f"{scope}{label}"), outer, function)
+        _Branch(new_function_name(outer, f"{scope}{label}"), outer, function, selector)
         for function, label in zip(functions, labels)
     ]
     _checked(branches)
@@ -139,7 +144,7 @@ def cond(
     Args:
       pred: a boolean scalar.
       true_fn, false_fn: return tensors, or nested lists, tuples and dicts of them, of one structure and the
-        same dtypes.
+        same dtypes. An operation among them gives the value of `pred`, once it has run.
       strict: do not unpack lists of one element.
       name: of the scope.
       fn1, fn2: older names of `true_fn` and `false_fn`.
@@ -170,7 +175,7 @@ def cond(
             )
 
         functions: list[Any] = [true_fn, false_fn]
-        branch, results = _branching(functions, ["true", "false"], scope, make)
+        branch, results = _branching(functions, ["true", "false"], scope, pred, make)
         packed = _packed(branch.structure, results)
     if not strict and isinstance(packed, (list, tuple)) and len(packed) == 1:
         return packed[0]
@@ -186,6 +191,8 @@ def switch_case(
       branch_index: an int32 scalar.
       branch_fns: functions, in a list, a dict by number, or a list of (number, function) pairs.
       default: for numbers that none has; without it, the function with the largest number stands for these.
+
+    An operation that a function returns gives `branch_index`, once it has run.
 
     Raises:
       TypeError: if a branch is not callable, or the dtypes of the branches differ.
@@ -215,7 +222,7 @@ def switch_case(
             return op(index, inputs, Tin=[t.dtype for t in inputs], Tout=dtypes, branches=names)
 
         labels = [f"branch{i}" for i in range(len(functions))]
-        branch, results = _branching(functions, labels, scope, make)
+        branch, results = _branching(functions, labels, scope, index, make)
         packed = _packed(branch.structure, results)
     return packed[0] if isinstance(packed, (list, tuple)) and len(packed) == 1 else packed
 

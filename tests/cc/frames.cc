@@ -125,6 +125,27 @@ TEST(frames, what_one_condition_computes_the_next_one_reads) {
   CHECK_EQ(bench.run("y", {{"x", number(7)}, {"p", Tensor::scalar(false)}}), 7.0f);
 }
 
+// x*2 if p, else -x if q, else exp(x); and what never comes.
+TEST(frames, a_merge_of_several_values) {
+  Message message;
+  message.placeholder("x").placeholder("p", DType::boolean).placeholder("q", DType::boolean);
+  message.floating("s", "Switch", {"x", "p"});
+  message.node("sq", "Switch", {"q", "p"}, {{"T", DType::boolean}});
+  message.floating("s2", "Switch", {"s", "sq"}).floating("never", "Switch", {"s2", "p"});
+  message.floating("twice", "AddV2", {"s:1", "s:1"}).floating("neg", "Neg", {"s2:1"});
+  message.floating("exp", "Exp", {"s2"}).floating("sin", "Sin", {"never:1"});
+  message.merge("m", {"sin", "exp", "twice", "neg"}).constant("m/part_1", 5);
+  message.floating("y", "AddV2", {"m", "m/part_1"});
+  const Bench bench(message);
+  const auto y = [&](float x, bool p, bool q) {
+    return bench.run("y", {{"x", number(x)}, {"p", Tensor::scalar(p)}, {"q", Tensor::scalar(q)}});
+  };
+  CHECK_EQ(y(3, true, true), 11);
+  CHECK_EQ(y(3, true, false), 11);
+  CHECK_EQ(y(3, false, true), 2);
+  CHECK_EQ(y(0, false, false), 6);
+}
+
 TEST(frames, a_loop) {
   Message message;
   message.placeholder("x").placeholder("limit").doubling("loop", "x", "limit");
@@ -204,7 +225,7 @@ TEST(frames, what_is_no_condition_and_no_loop) {
   refused(start().node("cond", "LoopCond", {"p"}), "LoopCond node 'cond' is in no loop");
   refused(start().floating("next", "NextIteration", {"x"}), "NextIteration node 'next' is in no loop");
   refused(start().merge("m", {"x"}), "Merge node 'm' has 1 input, expected 2");
-  refused(start().merge("m", {"x", "x", "x"}), "Merge node 'm' has 3 inputs, expected 2");
+  refused(start().merge("m", {"x", "x", "x"}), "Merge node 'm/part_1' joins what are not the two sides");
   refused(start().merge("m", {"x", "x"}), "Merge node 'm' joins what are not the two sides");
   refused(start().floating("s", "Switch", {"x"}), "Switch node 's' has 1 input, expected 2");
   refused(start().floating("s", "Switch", {"x", "p"}).floating("n", "Neg", {"s:2"}),

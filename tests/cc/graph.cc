@@ -1,7 +1,7 @@
 // The graph, the verifier, extraction, and what the registry and definitions say of mistakes.
 #include "core/graph/graph.h"
 
-#include "core/plan/extract.h"
+#include "core/passes/extract.h"
 #include "core/registry/device.h"
 #include "core/registry/ops.h"
 #include "tests/cc/check.h"

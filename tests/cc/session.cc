@@ -7,7 +7,7 @@
 #include <mutex>
 #include <thread>
 
-#include "core/plan/extract.h"
+#include "core/passes/extract.h"
 #include "core/registry/kernel.h"
 #include "tests/cc/check.h"
 

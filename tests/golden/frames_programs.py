@@ -151,9 +151,87 @@ def recurrent(tf):
     return [{x: values, lengths: [4, 2]}] * 5, [loss, done]
 
 
+def several_ways(tf):
+    """One Merge of what four sides of three conditions give."""
+    x = _x(tf, [])
+    positive = x > 0
+
+    def switch(value, pred):
+        return tf.raw_ops.Switch(data=value, pred=pred)
+
+    below, above = switch(x, positive)
+    below_far, _ = switch(x > -5, positive)
+    _, above_far = switch(x > 5, positive)
+    far_below, near_below = switch(below, below_far)
+    near_above, far_above = switch(above, above_far)
+    ways = [near_above * 2, near_below * 3, far_above * 5, far_below * 4]
+    y = tf.raw_ops.Merge(inputs=ways).output + 1
+    _, z = tf.while_loop(lambda i, _: i < 2, lambda i, a: (i + 1, a * y), [0, y])
+    return [{x: value} for value in (1.0, -1.0, 8.0, -7.0)], [y, z]
+
+
+def first_stacks(tf):
+    """Stacks as graphs of the first versions have them, with references as handles."""
+    x, n = _x(tf, []), _n(tf)
+    handle = tf.raw_ops.Stack(elem_type=tf.float32, stack_name="s")
+    chosen = tf.cond(
+        x > 0,
+        lambda: tf.raw_ops.StackPush(handle=handle, elem=x),
+        lambda: tf.raw_ops.StackPush(handle=handle, elem=x * x),
+    )
+
+    def push(i):
+        with tf.control_dependencies([tf.raw_ops.StackPush(handle=handle, elem=x * tf.cast(i, tf.float32))]):
+            return i + 1
+
+    def pop(i, total):
+        element = tf.raw_ops.StackPop(handle=handle, elem_type=tf.float32)
+        element.set_shape([])
+        return i - 1, total * 2 + element
+
+    with tf.control_dependencies([chosen]):
+        count = tf.while_loop(lambda i: i < n, push, [tf.identity(0)])
+    _, total = tf.while_loop(lambda i, _: i >= 0, pop, [count, 0.0])
+    with tf.control_dependencies([total]):
+        closed = tf.raw_ops.StackClose(handle=handle)
+    with tf.control_dependencies([closed]):
+        return [{x: 2.0, n: 4}, {x: -3.0, n: 2}, {x: 1.5, n: 0}], [chosen, tf.identity(total)]
+
+
+def in_functions(tf):
+    from tensorflow.python.framework import function
+
+    x, n = _x(tf), _n(tf)
+    v = tf.get_variable("v", initializer=1.0, use_resource=True)
+
+    @function.Defun(tf.float32, tf.int32)
+    def looped(x, n):
+        def body(i, a):
+            return i + 1, tf.cond(tf.reduce_sum(a) > 2, lambda: tf.sin(a) * x, lambda: a + x)
+
+        return tf.while_loop(lambda i, _: i < n, body, [0, x])[1]
+
+    @function.Defun(tf.float32, tf.int32)
+    def differentiated(x, n):
+        _, y = tf.while_loop(lambda i, _: i < n, lambda i, a: (i + 1, tf.sin(a) * x), [0, x])
+        return y, tf.gradients(y, x)[0]
+
+    @function.Defun(tf.int32, capture_by_value=False)
+    def counted(n):
+        def body(i):
+            with tf.control_dependencies([v.assign_add(2.0)]):
+                return i + 1
+
+        with tf.control_dependencies([tf.while_loop(lambda i: i < n, body, [0])]):
+            return v.read_value()
+
+    return [{x: X, n: 4}, {x: X + 1, n: 0}, {x: X, n: 1}], [looped(x, n), *differentiated(x, n), counted(n)]
+
+
 # All are written by TensorFlow 1.15, those of NEWER also by 2.21.
 PROGRAMS = [
     *(condition, condition_in_condition, cases, effects, loop, loop_in_loop, condition_in_loop),
     *(loop_in_condition, deep, growing, arrays, functional, recurrent),
+    *(several_ways, first_stacks, in_functions),
 ]
 NEWER = [condition, effects, condition_in_loop, arrays]

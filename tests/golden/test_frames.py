@@ -33,13 +33,14 @@ def check(session, results, prefix="", fetches=None):
 
 
 def test_there_are_all():
-    assert len(NAMES) == 17
+    assert len(NAMES) == 20
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_values(name):
     message, results = recorded(name)
-    assert FRAMES & {node.op for node in message.node}
+    functions = [node for function in message.library.function for node in function.node_def]
+    assert FRAMES & {node.op for node in [*message.node, *functions]}
     with tf.Graph().as_default() as graph, tf.Session() as session:
         tf.import_graph_def(message, name="")
         assert not FRAMES & {op.type for op in graph.get_operations()}
@@ -61,7 +62,10 @@ def test_written_and_read_again(name):
         check(session, results, "scope/")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(("effects", "recurrent"))])
+WITHOUT_GRADIENTS = ("effects", "recurrent", "several_ways", "first_stacks", "in_functions")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(WITHOUT_GRADIENTS)])
 def test_our_gradients(name):
     message, results = recorded(name)
     with tf.Graph().as_default() as graph, tf.Session() as session:
@@ -138,3 +142,27 @@ def test_what_is_inside_cannot_be_asked_for(name, element, match):
         with pytest.raises(ValueError, match=match):
             tf.import_graph_def(message, return_elements=[element])
         assert not graph.get_operations()
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "match"),
+    [
+        ("loop", "while/Tanh", "'while/Tanh' is inside of While 'while/While': .* a loop variable"),
+        ("condition", "cond/Tanh", "inside of StatelessIf 'cond/If(_1)?': .* one of its results"),
+        (
+            "condition_in_loop",
+            "while/cond/Sin",
+            "inside of If 'while/cond/If', which is inside of While 'while/While'",
+        ),
+    ],
+)
+def test_what_is_inside_has_no_value_outside(name, inside, match):
+    message, _ = recorded(name)
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(message, name="")
+        with pytest.raises(KeyError, match=match):
+            graph.get_tensor_by_name(f"{inside}:0")
+        with pytest.raises(KeyError, match=match):
+            graph.get_operation_by_name(inside)
+        with tf.Session() as session, pytest.raises((KeyError, ValueError), match=match):
+            session.run(f"{inside}:0")

@@ -34,7 +34,6 @@ def test_structures():
     assert run(made, {flag: False}) == {"a": 4, "b": (5.0, [6])}
     assert run(tf.cond(flag, lambda: [1], lambda: [2]), {flag: True}) == 1
     assert run(tf.cond(flag, lambda: [1], lambda: [2], strict=True), {flag: True}) == [1]
-    assert run(tf.cond(flag, tf.no_op, tf.no_op), {flag: True})
     assert run(tf.while_loop(below(5), lambda x: x + 1, [1])) == 5
     assert run(tf.while_loop(below(5), lambda x: x + 1, [1], return_same_structure=True)) == [5]
     pair = collections.namedtuple("pair", "a b")
@@ -42,6 +41,24 @@ def test_structures():
     assert run(several) == [pair(3, 8)]  # one variable, but two tensors
     nested = tf.while_loop(below(3), lambda x, y: (x + 1, {"s": y["s"] + x}), (0, {"s": 0}))
     assert run(nested) == (3, {"s": 3})
+
+
+def test_an_operation_gives_what_has_led_to_it():
+    flag, number = tf.placeholder(tf.bool, []), tf.placeholder(tf.int32, [])
+    two = lambda: {"op": tf.no_op(), "x": tf.constant(2)}  # noqa: E731
+    for value in (True, False):
+        ran = tf.cond(flag, tf.no_op, tf.no_op)
+        assert run([ran], {flag: value}) == [value]
+        assert run(tf.cond(flag, two, two), {flag: value}) == {"op": value, "x": 2}
+        assert run([tf.case([(flag, tf.no_op)], default=tf.no_op)], {flag: value}) == [value]
+    for value in (-1, 0, 1, 5):
+        assert run([tf.switch_case(number, [tf.no_op, tf.no_op])], {number: value}) == [value]
+    count = tf.Variable(0, use_resource=True)
+    ran = tf.cond(flag, lambda: count.assign_add(1).op, lambda: count.assign_add(10).op)
+    with tf.Session() as session:
+        session.run(count.initializer)
+        assert not session.run(ran, {flag: False})
+        assert session.run(count) == 10
 
 
 def test_static_shapes():

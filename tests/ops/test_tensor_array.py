@@ -180,6 +180,16 @@ def gradients_of(rows):
     return gathered(grads, after, rows)
 
 
+def gradients_beside_each_other(rows, count):
+    handle, flow = array_of(rows)
+    grads, after = raw.TensorArrayGradWithShape(handle, flow, [count], source="once", name="node")
+    indices = tf.range(raw.Shape(rows)[0])
+    for factor in (1, 2):  # what is written twice is added up
+        several = tf.stack([factor * rows] * count, 1)
+        after = raw.TensorArrayScatterV3(grads, indices, several, after)
+    return raw.TensorArrayGatherV3(grads, indices, after, dtype=rows.dtype)
+
+
 def write(rows, index, item):
     handle, flow = raw.TensorArrayV3(2, dtype=rows.dtype, element_shape=[2], dynamic_size=True)
     for at, value in ((0, rows[0]), (1, rows[1])):
@@ -238,6 +248,14 @@ RECORDS = [
         CASES[:2],
         lambda rows: rows + rows,
         build=gradients_of,
+        differentiable=(0,),
+        **FREE,
+    ),
+    OpRecord(
+        "TensorArrayGradWithShape",
+        [Case((ROWS,), {"count": 1}), Case((ROWS,), {"count": 3}), Case((np.zeros((0, 2)),), {"count": 2})],
+        lambda rows, count: np.stack([3 * rows] * count, 1),
+        build=gradients_beside_each_other,
         differentiable=(0,),
         **FREE,
     ),

@@ -4,6 +4,7 @@
 #include "core/kernels/onednn/onednn.h"
 #include "core/kernels/onednn/post_operations.h"
 #include "core/kernels/onednn/reorder.h"
+#include "core/kernels/product_sum.h"
 
 namespace headrace {
 namespace {
@@ -78,6 +79,36 @@ std::unique_ptr<Kernel> prepare_matmul(PrepareContext& c) {
   });
 }
 
+// Adds to what is there already.
+std::unique_ptr<Kernel> prepare_add_product(PrepareContext& c) {
+  const Factors factors(c);
+  const auto type = type_of(c.input_dtype(1));
+  const std::int64_t m = factors.m, n = factors.n, rows = ProductSum::rows_at_once(factors.rows);
+  if (type == memory::data_type::undef || m * n * factors.rows == 0) return nullptr;
+  const Team team(time_of(2.0 * double(m) * double(n) * double(rows), 4 * double(m * n + rows * (m + n))));
+  return if_supported([&]() -> std::unique_ptr<Kernel> {
+    const auto a = operand(type, {}, m, rows, true), b = operand(type, {}, rows, n, false);
+    const auto out = operand(type, {}, m, n, false);
+    dnnl::post_ops then;
+    then.append_sum();
+    dnnl::primitive_attr attr = user_scratchpad();
+    attr.set_post_ops(then);
+    const dnnl::matmul::primitive_desc pd(engine(), a, b, out, attr, true);
+    if (!is_fast(pd)) return nullptr;
+    c.own_output(0);
+    c.scratch(pd.scratchpad_desc().get_size());
+    const Primitive product(dnnl::matmul(pd), {{DNNL_ARG_SRC, a},
+                                               {DNNL_ARG_WEIGHTS, b},
+                                               {DNNL_ARG_DST, out},
+                                               {DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc()}});
+    return kernel([=](RunContext& r) {
+      factors.add(r, [&](const void* left, const void* right, void* total) {
+        product.run({left, right, total, r.scratch()});
+      });
+    });
+  });
+}
+
 }  // namespace
 
 HEADRACE_KERNELS(onednn_matmul) {
@@ -85,6 +116,7 @@ HEADRACE_KERNELS(onednn_matmul) {
                          "_FusedBatchMatMulV2"}) {
     add_kernel(op, prepare_matmul, KernelRank::library);
   }
+  add_kernel("_AddProduct", prepare_add_product, KernelRank::library);
 }
 
 }  // namespace headrace

@@ -1,4 +1,4 @@
-#include "core/plan/extract.h"
+#include "core/passes/extract.h"
 
 #include <algorithm>
 #include <map>
