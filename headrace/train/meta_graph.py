@@ -203,7 +203,7 @@ def import_into_graph(
     known: dict[str, Variable] = {}
 
     def variable(data: bytes, scope: str | None) -> Variable:
-        definition = protos.VariableDef.FromString(data)
+        definition = protos.parsed("VariableDef", data, "a collection's item")
         if definition.variable_name not in known:
             known[definition.variable_name] = Variable.from_proto(definition, scope)
         return known[definition.variable_name]

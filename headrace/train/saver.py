@@ -451,11 +451,11 @@ def _renamed(saver_def: Any, rename: Callable[[str], str]) -> Any:
 
 
 def _saver(data: bytes, scope: str | None) -> Saver:
-    return Saver.from_proto(protos.SaverDef.FromString(data), scope)
+    return Saver.from_proto(protos.parsed("SaverDef", data, "a collection's item"), scope)
 
 
 def _queue_runner(data: bytes, scope: str | None) -> QueueRunner:
-    return QueueRunner.from_proto(protos.QueueRunnerDef.FromString(data), scope)
+    return QueueRunner.from_proto(protos.parsed("QueueRunnerDef", data, "a collection's item"), scope)
 
 
 # How the items of collections are read from meta graphs.
