@@ -311,10 +311,18 @@ def tensor_proto(array: object) -> bytes:
 def array_of_tensor_proto(message: bytes) -> Any:
     """The array that a TensorProto message holds."""
 
-def record(data: bytes) -> bytes:
-    """
-    The data as it stands in a file of records: with its length and checksums.
-    """
+class RecordBuffer:
+    """Data as they stand in a file of records."""
+
+    def __init__(self, enough: int) -> None: ...
+
+    def add(self, data: bytes) -> bool:
+        """
+        Adds a record with its length and checksums; whether there are enough bytes now.
+        """
+
+    def take(self) -> bytes:
+        """All bytes, which are there no more."""
 
 class RecordWriter:
     """Writes a file of records."""
