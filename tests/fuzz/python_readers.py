@@ -2,8 +2,8 @@
 
     python -m tests.fuzz.python_readers [--seconds N] [--seed N]
 
-Each target reads a folder in which one file was damaged: it must give something, or an error that says what is
-wrong. The tests run each for a little while (test_python_readers.py); `make fuzz` runs them longer.
+Each target reads a folder in which one file was damaged: it must give something, or an error that says what
+is wrong. The tests run each for a little while (test_python_readers.py); `make fuzz` runs them longer.
 """
 
 from __future__ import annotations
