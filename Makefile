@@ -72,13 +72,14 @@ test-sanitize: $(VENV)/tools
 # What it finds anew is kept in build/fuzz/corpus; what crashes, in build/fuzz/crash-*.
 FUZZ_SECONDS ?= 60
 CLANG ?= clang++-14
-fuzz: $(VENV)/tools
+fuzz: $(VENV)/built
 	$(BIN)/cmake -S . -B build/fuzz -G Ninja -DHEADRACE_FUZZ=ON -DCMAKE_CXX_COMPILER=$(CLANG)
 	$(BIN)/ninja -C build/fuzz -j $(JOBS)
 	set -e; for target in tests/fuzz/corpus/*; do name=$$(basename $$target); mkdir -p build/fuzz/corpus/$$name; \
 	  echo "--- $$name"; build/fuzz/fuzz_$$name build/fuzz/corpus/$$name $$target -max_total_time=$(FUZZ_SECONDS) \
 	  -rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=10 -max_len=4096 -artifact_prefix=build/fuzz/crash-$$name- \
 	  -print_final_stats=1 -print_funcs=0 -verbosity=0; done
+	$(BIN)/python -m tests.fuzz.python_readers --seconds $(FUZZ_SECONDS) --seed $$($(BIN)/python -c "import time; print(int(time.time()))")
 
 $(VENV)-peers/tools:
 	$(PYTHON) -m venv $(VENV)-peers

@@ -9,6 +9,7 @@ namespace headrace::python {
 void bind_checkpoint(nb::module_& m) {
   nb::class_<Checkpoint>(m, "Checkpoint", "The tensors of a checkpoint, by name.")
       .def(nb::init<std::string>(), nb::arg("prefix"), nb::call_guard<nb::gil_scoped_release>())
+      .def("shards", &Checkpoint::shards, "How many files hold the tensors.")
       .def(
           "entries",
           [](const Checkpoint& checkpoint) {

@@ -14,17 +14,33 @@ constexpr std::size_t kWorthReleasing = 64 << 10;
 
 std::string_view view_of(const nb::bytes& bytes) { return {bytes.c_str(), bytes.size()}; }
 
+// Records that wait for being compressed. Python's lock guards it.
+class RecordBuffer {
+ public:
+  explicit RecordBuffer(std::size_t enough) : enough_(enough) {}
+  bool add(const nb::bytes& data) {
+    append_record(bytes_, view_of(data));
+    return bytes_.size() >= enough_;
+  }
+  nb::bytes take() {
+    nb::bytes taken(bytes_.data(), bytes_.size());
+    bytes_.clear();
+    return taken;
+  }
+
+ private:
+  const std::size_t enough_;
+  std::string bytes_;
+};
+
 }  // namespace
 
 void bind_records(nb::module_& m) {
-  m.def(
-      "record",
-      [](const nb::bytes& data) {
-        std::string record;
-        append_record(record, view_of(data));
-        return nb::bytes(record.data(), record.size());
-      },
-      nb::arg("data"), "The data as it stands in a file of records: with its length and checksums.");
+  nb::class_<RecordBuffer>(m, "RecordBuffer", "Data as they stand in a file of records.")
+      .def(nb::init<std::size_t>(), nb::arg("enough"))
+      .def("add", &RecordBuffer::add, nb::arg("data"),
+           "Adds a record with its length and checksums; whether there are enough bytes now.")
+      .def("take", &RecordBuffer::take, "All bytes, which are there no more.");
   nb::class_<RecordWriter>(m, "RecordWriter", "Writes a file of records.")
       .def(nb::init<std::string>(), nb::arg("path"))
       .def(

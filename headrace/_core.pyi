@@ -288,7 +288,7 @@ def add_kernel(op: str, function: object, rank: str = 'host') -> None:
     Registers function(*arrays, **attrs) -> array or sequence of arrays as a CPU kernel of an operation. The arrays are the function's own; dtypes are given as numbers, strings as bytes, functions as names.
     """
 
-def graph_def(graph: Graph, first_node: int = 0, with_shapes: bool = False) -> bytes:
+def graph_def(graph: Graph, first_node: int = 0, with_shapes: bool = False, with_defaults: bool = True) -> bytes:
     """
     The graph as a GraphDef message, without the nodes before `first_node`.
     """
@@ -316,10 +316,18 @@ def tensor_proto(array: object) -> bytes:
 def array_of_tensor_proto(message: bytes) -> Any:
     """The array that a TensorProto message holds."""
 
-def record(data: bytes) -> bytes:
-    """
-    The data as it stands in a file of records: with its length and checksums.
-    """
+class RecordBuffer:
+    """Data as they stand in a file of records."""
+
+    def __init__(self, enough: int) -> None: ...
+
+    def add(self, data: bytes) -> bool:
+        """
+        Adds a record with its length and checksums; whether there are enough bytes now.
+        """
+
+    def take(self) -> bytes:
+        """All bytes, which are there no more."""
 
 class RecordWriter:
     """Writes a file of records."""
@@ -368,6 +376,9 @@ class Checkpoint:
     """The tensors of a checkpoint, by name."""
 
     def __init__(self, prefix: str) -> None: ...
+
+    def shards(self) -> int:
+        """How many files hold the tensors."""
 
     def entries(self) -> list[tuple[str, int, tuple[int, ...]]]:
         """

@@ -39,6 +39,13 @@ std::string printed(const Slice& slice) {
   return text;
 }
 
+// A name as errors show it: a zero in it would end them.
+std::string shown(std::string_view name) {
+  std::string text(name);
+  for (std::size_t at; (at = text.find('\0')) != text.npos;) text.replace(at, 1, "\\0");
+  return text;
+}
+
 // ---- slices
 
 // Where a slice lies in the whole.
@@ -240,8 +247,8 @@ void add_slice_to(std::map<std::string, Checkpoint::Entry, std::less<>>& entries
     entry.shape = whole;
   }
   if (!added && entry.slices.empty())
-    fail(Code::already_exists, "the tensor '", name, "' is there already, whole");
-  require(entry.dtype == dtype && entry.shape == whole, "slices of the tensor '", name, "' are of ",
+    fail(Code::already_exists, "the tensor '", shown(name), "' is there already, whole");
+  require(entry.dtype == dtype && entry.shape == whole, "slices of the tensor '", shown(name), "' are of ",
           name_of(dtype), " ", whole, " and of ", name_of(entry.dtype), " ", entry.shape);
   entry.slices.insert(entry.slices.end(), slices.begin(), slices.end());
 }
@@ -354,8 +361,8 @@ void Checkpoint::read_index() {
     }
   } catch (const Error& error) {
     const Code code = error.code() == Code::invalid_argument ? Code::data_loss : error.code();
-    fail(code, "the file '", path, "' is damaged: ", reading == "the header" ? "" : "tensor '", reading,
-         reading == "the header" ? ": " : "': ", error.what());
+    fail(code, "the file '", path, "' is damaged: ", reading == "the header" ? "" : "tensor '",
+         shown(reading), reading == "the header" ? ": " : "': ", error.what());
   }
 }
 
@@ -387,7 +394,7 @@ void Checkpoint::read_old(const std::string& path) {
               break;
           }
         }
-        require(one.shape.is_full() && one.shape.size() >= 0 && !one.slices.empty(), "tensor '", name,
+        require(one.shape.is_full() && one.shape.size() >= 0 && !one.slices.empty(), "tensor '", shown(name),
                 "' has the shape ", one.shape, " and ", one.slices.size(), " slices");
         add_slice_to(entries_, name, one.dtype, one.shape, one.slices);
       }
@@ -404,7 +411,7 @@ const Checkpoint::Entry& Checkpoint::entry(std::string_view name) const {
   if (found != entries_.end()) return found->second;
   std::vector<std::string> names;
   for (const auto& [known, entry] : entries_) names.push_back(known);
-  fail(Code::not_found, "the checkpoint '", prefix_, "' has no tensor '", name, "'",
+  fail(Code::not_found, "the checkpoint '", prefix_, "' has no tensor '", shown(name), "'",
        did_you_mean(name, names));
 }
 
@@ -420,7 +427,7 @@ Tensor Checkpoint::read(std::string_view name) const { return read(name, {}); }
 Tensor Checkpoint::read(std::string_view name, const Slice& slice) const {
   const Entry& whole = entry(name);
   if (whole.dtype == DType::invalid) {
-    fail(Code::unimplemented, "the tensor '", name, "' of the checkpoint '", prefix_,
+    fail(Code::unimplemented, "the tensor '", shown(name), "' of the checkpoint '", prefix_,
          "' has an unknown dtype");
   }
   const Slice box = placed(whole.shape, slice);
@@ -436,23 +443,22 @@ Tensor Checkpoint::read(std::string_view name, const Slice& slice) const {
   Tensor made;
   std::int64_t filled = 0;
   for (const Slice& stored : whole.slices) {
-    const std::string key = key_of(name, stored);
     const Slice at = placed(whole.shape, stored);
     if (slice_shape(whole.shape, stored).size() == 0 && shape.size() > 0) continue;
     Tensor piece;
     if (old_) {
-      piece = old_elements(whole, stored, key);
+      piece = old_elements(name, whole, stored);
     } else {
-      const auto found = pieces_.find(key);
+      const auto found = pieces_.find(key_of(name, stored));
       if (found == pieces_.end()) {
         fail(Code::data_loss, "the file '", index_name(prefix_), "' is damaged: the slice ", printed(stored),
-             " of tensor '", name, "' is missing");
+             " of tensor '", shown(name), "' is missing");
       }
-      piece = elements(str(name, "' (slice ", printed(stored), ") '"), found->second);
+      piece = elements(str(shown(name), "' (slice ", printed(stored), ") '"), found->second);
     }
     if (piece.dtype() != whole.dtype || piece.shape() != slice_shape(whole.shape, stored)) {
       fail(Code::data_loss, "the checkpoint '", prefix_, "' is damaged: the slice ", printed(stored),
-           " of tensor '", name, "' has the shape ", piece.shape());
+           " of tensor '", shown(name), "' has the shape ", piece.shape());
     }
     if (at == box) return piece;
     // Made once there is something to put into it, and no bigger than what the files can hold.
@@ -465,8 +471,8 @@ Tensor Checkpoint::read(std::string_view name, const Slice& slice) const {
           if (!ignored) there += bytes;
         }
         if (is_plain(whole.dtype) && std::uint64_t(shape.size()) > there / size_of(whole.dtype)) {
-          fail(Code::data_loss, "the checkpoint '", prefix_, "' is damaged: tensor '", name, "' of shape ",
-               whole.shape, " is longer than its files");
+          fail(Code::data_loss, "the checkpoint '", prefix_, "' is damaged: tensor '", shown(name),
+               "' of shape ", whole.shape, " is longer than its files");
         }
       }
       made = Tensor(whole.dtype, shape);
@@ -475,33 +481,41 @@ Tensor Checkpoint::read(std::string_view name, const Slice& slice) const {
   }
   if (filled < shape.size()) {
     fail(Code::data_loss, "the checkpoint '", prefix_, "' has only ", filled, " of the ", shape.size(),
-         " elements of tensor '", name, "'");
+         " elements of tensor '", shown(name), "'");
   }
   return made ? made : Tensor(whole.dtype, shape);
 }
 
-Tensor Checkpoint::old_elements(const Entry& whole, const Slice& slice, const std::string& key) const {
-  const auto found = old_pieces_.find(key);
-  if (found == old_pieces_.end())
-    fail(Code::data_loss, "the checkpoint '", prefix_, "' lacks slice ", printed(slice));
-  for (wire::Reader in(found->second); in.next();) {
-    if (in.field() != 2) continue;
-    for (wire::Reader data = in.message(); data.next();) {
-      if (data.field() != 3) continue;
-      // The message has no dtype and shape of its own; the last of a field counts.
-      wire::Writer shape;
-      shape.integer(1, int(whole.dtype));
-      shape.message(2, [&](wire::Writer& out) { write_shape(out, slice_shape(whole.shape, slice)); });
-      return from_tensor_proto(std::string(data.bytes()) + shape.take());
+Tensor Checkpoint::old_elements(std::string_view name, const Entry& whole, const Slice& slice) const {
+  const auto damaged = [&](const auto&... why) {
+    fail(Code::data_loss, "the checkpoint '", prefix_, "' is damaged: the slice ", printed(slice),
+         " of tensor '", shown(name), "' ", why...);
+  };
+  const auto found = old_pieces_.find(key_of(name, slice));
+  if (found == old_pieces_.end()) damaged("is missing");
+  try {
+    for (wire::Reader in(found->second); in.next();) {
+      if (in.field() != 2) continue;
+      for (wire::Reader data = in.message(); data.next();) {
+        if (data.field() != 3) continue;
+        // The message has no dtype and shape of its own; the last of a field counts.
+        wire::Writer shape;
+        shape.integer(1, int(whole.dtype));
+        shape.message(2, [&](wire::Writer& out) { write_shape(out, slice_shape(whole.shape, slice)); });
+        return from_tensor_proto(std::string(data.bytes()) + shape.take());
+      }
     }
+  } catch (const Error& error) {
+    damaged("cannot be read: ", error.what());
   }
-  fail(Code::data_loss, "the checkpoint '", prefix_, "' has no elements in slice ", printed(slice));
+  damaged("has no elements");
+  return {};
 }
 
 Tensor Checkpoint::elements(std::string_view name, const Entry& entry) const {
   const File& from = file(entry.shard);
   const auto damaged = [&](const auto&... why) {
-    fail(Code::data_loss, "tensor '", name, "' at byte ", entry.offset, " of '", from.path(),
+    fail(Code::data_loss, "tensor '", shown(name), "' at byte ", entry.offset, " of '", from.path(),
          "' is damaged: ", why...);
   };
   const std::uint64_t there = from.size(), at = std::uint64_t(entry.offset), size = std::uint64_t(entry.size);
@@ -541,7 +555,8 @@ Tensor Checkpoint::elements(std::string_view name, const Entry& entry) const {
     return tensor;
   }
   if (entry.dtype == DType::invalid || !is_plain(entry.dtype)) {
-    fail(Code::unimplemented, "tensor '", name, "' of '", from.path(), "' has a dtype that cannot be read");
+    fail(Code::unimplemented, "tensor '", shown(name), "' of '", from.path(),
+         "' has a dtype that cannot be read");
   }
   if (size % size_of(entry.dtype) != 0 || size / size_of(entry.dtype) != std::uint64_t(count)) {
     damaged("it has ", size, " bytes, which is not ", name_of(entry.dtype), " of shape ", entry.shape);
@@ -596,7 +611,8 @@ void CheckpointWriter::add(const std::string& name, const Tensor& tensor) {
 void CheckpointWriter::add_slice(const std::string& name, const Shape& whole, const Slice& slice,
                                  const Tensor& tensor) {
   require(slice_shape(whole, slice) == tensor.shape(), "the slice ", printed(slice), " of shape ", whole,
-          " of '", name, "' has the shape ", slice_shape(whole, slice), ", the tensor ", tensor.shape());
+          " of '", shown(name), "' has the shape ", slice_shape(whole, slice), ", the tensor ",
+          tensor.shape());
   if (placed(whole, slice) == placed(whole, {})) return add(name, tensor);
   add_slice_to(entries_, name, tensor.dtype(), whole, {&slice, 1});
   put(key_of(name, slice), tensor);
@@ -604,7 +620,7 @@ void CheckpointWriter::add_slice(const std::string& name, const Shape& whole, co
 
 void CheckpointWriter::put(const std::string& key, const Tensor& tensor) {
   const auto [at, added] = entries_.try_emplace(key);
-  if (!added) fail(Code::already_exists, "the tensor '", key, "' is there already");
+  if (!added) fail(Code::already_exists, "the tensor '", shown(key), "' is there already");
   Checkpoint::Entry& entry = at->second;
   entry.dtype = tensor.dtype();
   entry.shape = tensor.shape();
@@ -668,17 +684,32 @@ void CheckpointWriter::finish() {
     rename_file(index, index_name(prefix_));
     sync_folder_of(prefix_);
   };
+  // Data that no index speaks of must not be left on a disk that may be full.
+  const auto move_and_commit = [&](int shards) {
+    const std::string data = data_name(prefix_, 0, shards);
+    rename_file(made, data);
+    try {
+      commit(shards);
+    } catch (...) {
+      if (shards_at(prefix_) != shards) remove_quietly(data);
+      throw;
+    }
+  };
   if (before == 1) {
-    rename_file(made, data_name(prefix_, 0, 2));
-    commit(2);
-    if (::link(data_name(prefix_, 0, 2).c_str(), made.c_str()) != 0) return;  // it may stay so
-    rename_file(made, data_name(prefix_, 0, 1));
-    commit(1);
+    move_and_commit(2);
+    // It is saved, and may stay so if the rest fails.
+    if (::link(data_name(prefix_, 0, 2).c_str(), made.c_str()) != 0) return;
+    try {
+      rename_file(made, data_name(prefix_, 0, 1));
+      commit(1);
+    } catch (const Error&) {
+      if (shards_at(prefix_) != 1) remove_quietly(data_name(prefix_, 0, 1));
+      return;
+    }
     remove_quietly(data_name(prefix_, 0, 2));
     return;
   }
-  rename_file(made, data_name(prefix_, 0, 1));
-  commit(1);
+  move_and_commit(1);
   for (int shard = 0; shard < before; ++shard) remove_quietly(data_name(prefix_, shard, before));
 }
 
@@ -699,7 +730,7 @@ void merge_checkpoints(std::span<const std::string> prefixes, const std::string&
       Checkpoint::Entry moved = entry;
       moved.shard += first;
       if (!entries.try_emplace(name, moved).second) {
-        fail(Code::already_exists, "the tensor '", name, "' is in more than one of the checkpoints");
+        fail(Code::already_exists, "the tensor '", shown(name), "' is in more than one of the checkpoints");
       }
     }
     for (const auto& [key, entry] : part.pieces()) {
@@ -718,12 +749,18 @@ void merge_checkpoints(std::span<const std::string> prefixes, const std::string&
   const int before = shards_at(destination);
   // Not the names of data files that an index speaks of now.
   const int shards = int(files.size()) + (before == int(files.size()));
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    if (is_file(files[i])) rename_file(files[i], data_name(destination, int(i), shards));
-  }
   const std::string index = str(index_name(destination), ".tmp", ::getpid());
-  write_file(index, index_bytes(entries, shards));
-  rename_file(index, index_name(destination));
+  try {
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      if (is_file(files[i])) rename_file(files[i], data_name(destination, int(i), shards));
+    }
+    write_file(index, index_bytes(entries, shards));
+    rename_file(index, index_name(destination));
+  } catch (...) {  // no index speaks of them
+    for (int shard = 0; shard < shards; ++shard) remove_quietly(data_name(destination, shard, shards));
+    remove_quietly(index);
+    throw;
+  }
   sync_folder_of(destination);
   for (int shard = 0; shard < before; ++shard) remove_quietly(data_name(destination, shard, before));
   for (const std::string& prefix : prefixes) {

@@ -62,7 +62,7 @@ class Checkpoint {
 
  private:
   Tensor elements(std::string_view name, const Entry& entry) const;
-  Tensor old_elements(const Entry& entry, const Slice& slice, const std::string& key) const;
+  Tensor old_elements(std::string_view name, const Entry& entry, const Slice& slice) const;
   void read_index();
   void read_old(const std::string& path);
   const File& file(int shard) const;

@@ -10,14 +10,16 @@
 namespace headrace {
 namespace {
 
-constexpr std::uint32_t kPolynomial = 0x82f63b78;  // of bits in reflected order
+constexpr std::uint32_t kPolynomial = 0x82f63b78;      // of bits in reflected order
+constexpr std::uint32_t kGzipPolynomial = 0xedb88320;  // the same
 
 // tables[k][b]: what byte b does to the checksum when k more bytes follow it.
+template <std::uint32_t kOf>
 constexpr auto kTables = [] {
   std::array<std::array<std::uint32_t, 256>, 8> tables{};
   for (std::uint32_t b = 0; b < 256; ++b) {
     std::uint32_t crc = b;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? kPolynomial : 0);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? kOf : 0);
     tables[0][b] = crc;
   }
   for (std::size_t k = 1; k < 8; ++k) {
@@ -28,15 +30,17 @@ constexpr auto kTables = [] {
   return tables;
 }();
 
+template <std::uint32_t kOf>
 std::uint32_t by_tables(std::uint32_t crc, const std::byte* data, std::size_t size) {
+  const auto& tables = kTables<kOf>;
   for (; size >= 8; data += 8, size -= 8) {
     std::uint64_t word;
     std::memcpy(&word, data, 8);
     word ^= crc;
     crc = 0;
-    for (int k = 0; k < 8; ++k) crc ^= kTables[7 - k][word >> 8 * k & 0xff];
+    for (int k = 0; k < 8; ++k) crc ^= tables[7 - k][word >> 8 * k & 0xff];
   }
-  for (; size > 0; ++data, --size) crc = crc >> 8 ^ kTables[0][(crc ^ std::uint32_t(*data)) & 0xff];
+  for (; size > 0; ++data, --size) crc = crc >> 8 ^ tables[0][(crc ^ std::uint32_t(*data)) & 0xff];
   return crc;
 }
 
@@ -123,7 +127,12 @@ std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t before) {
   static const bool has_instruction = __builtin_cpu_supports("sse4.2");
   if (has_instruction) return ~by_instruction(~before, data.data(), data.size());
 #endif
-  return ~by_tables(~before, data.data(), data.size());
+  return ~by_tables<kPolynomial>(~before, data.data(), data.size());
+}
+
+std::uint32_t crc32(std::string_view data, std::uint32_t before) {
+  const auto bytes = std::as_bytes(std::span(data));
+  return ~by_tables<kGzipPolynomial>(~before, bytes.data(), bytes.size());
 }
 
 std::uint32_t crc32c_joined(std::uint32_t first, std::uint32_t second, std::uint64_t second_size) {

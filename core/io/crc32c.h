@@ -17,6 +17,9 @@ inline std::uint32_t crc32c(const void* data, std::size_t size, std::uint32_t be
 // The checksum of two pieces one behind the other, from that of each: pieces can be summed in parallel.
 std::uint32_t crc32c_joined(std::uint32_t first, std::uint32_t second, std::uint64_t second_size);
 
+// The checksum of gzip files, which has another polynomial.
+std::uint32_t crc32(std::string_view data, std::uint32_t before = 0);
+
 // Files hold checksums in this form: a checksum of data that holds checksums itself is a weak one.
 constexpr std::uint32_t mask_crc(std::uint32_t crc) { return (crc >> 15 | crc << 17) + 0xa282ead8u; }
 constexpr std::uint32_t unmask_crc(std::uint32_t masked) {

@@ -243,9 +243,15 @@ double cost_of(std::span<const Row> rows) {
 
 Shape leading(const Places& places, const Shape& shape) { return Shape(places.sizes).concat(shape); }
 
+// Memory that held the values of another batch, if nobody does now: filling fresh memory takes longer.
+Tensor reused(Tensor former, DType dtype, Shape shape) {
+  const bool fits = former && former.dtype() == dtype && former.shape() == shape && former.unique();
+  return fits ? former : Tensor(dtype, std::move(shape));
+}
+
 template <class T>
 Tensor fixed_values(const Column& column, std::span<const Row> rows, const Places& places,
-                    std::span<const std::string> names) {
+                    std::span<const std::string> names, Tensor former) {
   const std::int64_t width = column.shape.size();
   for (const Row& row : rows) {
     if (row.list.count == width || (row.list.count < 0 && column.otherwise)) continue;
@@ -256,7 +262,7 @@ Tensor fixed_values(const Column& column, std::span<const Row> rows, const Place
     invalid(what, " has ", row.list.count, " elements, expected ", width, ", which is the shape ",
             column.shape);
   }
-  Tensor tensor(column.dtype, leading(places, column.shape));
+  Tensor tensor = reused(std::move(former), column.dtype, leading(places, column.shape));
   T* const to = tensor.data<T>();
   if (std::int64_t(rows.size()) < places.size()) std::fill(to, to + tensor.size(), T());
   parallel_for(std::int64_t(rows.size()), cost_of(rows), [&](std::int64_t begin, std::int64_t end) {
@@ -273,7 +279,7 @@ Tensor fixed_values(const Column& column, std::span<const Row> rows, const Place
 
 template <class T>
 Tensor padded_values(const Column& column, std::span<const Row> rows, const Places& places,
-                     std::span<const std::string> names) {
+                     std::span<const std::string> names, Tensor former) {
   const std::int64_t width = column.shape.size();
   std::int64_t longest = 0;
   for (const Row& row : rows) {
@@ -283,7 +289,8 @@ Tensor padded_values(const Column& column, std::span<const Row> rows, const Plac
             ", since its rows have the shape ", column.shape);
     longest = std::max(longest, width ? count / width : 0);
   }
-  Tensor tensor(column.dtype, leading(places, Shape{longest}.concat(column.shape)));
+  Tensor tensor =
+      reused(std::move(former), column.dtype, leading(places, Shape{longest}.concat(column.shape)));
   T* const to = tensor.data<T>();
   const std::int64_t all = checked_mul(longest, width);
   const T padding = column.otherwise ? column.otherwise.data<T>()[0] : T();
@@ -350,15 +357,15 @@ void add_splits(ColumnValue& value, const Column& column, const std::vector<std:
 }
 
 ColumnValue value_of(const Column& column, std::span<const Row> rows, const Places& places,
-                     std::span<const std::string> names) {
+                     std::span<const std::string> names, Tensor former = {}) {
   ColumnValue value;
   const auto make = [&]<class T>(std::type_identity<T>) {
     switch (column.form) {
       case ColumnForm::fixed:
-        value.values = fixed_values<T>(column, rows, places, names);
+        value.values = fixed_values<T>(column, rows, places, names, std::move(former));
         return;
       case ColumnForm::padded:
-        value.values = padded_values<T>(column, rows, places, names);
+        value.values = padded_values<T>(column, rows, places, names, std::move(former));
         return;
       default:
         const std::vector<std::int64_t> starts = starts_of(rows);
@@ -450,7 +457,8 @@ std::vector<std::vector<Row>> rows_of(std::span<const Column> columns, std::span
 }  // namespace
 
 std::vector<ColumnValue> ExampleParser::parse_all(int field, std::span<const std::string> examples,
-                                                  std::span<const std::string> names, bool one) const {
+                                                  std::span<const std::string> names, bool one,
+                                                  std::span<Tensor> former) const {
   Joined joined;
   const auto rows = rows_of(
       columns_, next_, [&](std::string_view key) { return find(key); }, field, examples, names, joined);
@@ -458,14 +466,17 @@ std::vector<ColumnValue> ExampleParser::parse_all(int field, std::span<const std
   if (!one) places.sizes.push_back(std::int64_t(examples.size()));
   std::vector<ColumnValue> values;
   values.reserve(columns_.size());
-  for (std::size_t i = 0; i < columns_.size(); ++i)
-    values.push_back(value_of(columns_[i], rows[i], places, names));
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    values.push_back(
+        value_of(columns_[i], rows[i], places, names, i < former.size() ? std::move(former[i]) : Tensor()));
+  }
   return values;
 }
 
 std::vector<ColumnValue> ExampleParser::parse(std::span<const std::string> examples,
-                                              std::span<const std::string> names) const {
-  return parse_all(kFeatures, examples, names, false);
+                                              std::span<const std::string> names,
+                                              std::span<Tensor> former) const {
+  return parse_all(kFeatures, examples, names, false, former);
 }
 
 std::vector<ColumnValue> ExampleParser::parse_one(const std::string& example) const {

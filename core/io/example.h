@@ -47,9 +47,10 @@ class ExampleParser {
   ExampleParser(ExampleParser&&) = default;
   ExampleParser(const ExampleParser&) = delete;  // the table refers to the keys
 
-  // A value for each column. `names` of the examples, for errors, may be empty.
-  std::vector<ColumnValue> parse(std::span<const std::string> examples,
-                                 std::span<const std::string> names) const;
+  // A value for each column. `names` of the examples, for errors, may be empty. `former` values, by column,
+  // are memory for those that are to have the same shape, if nobody else holds them.
+  std::vector<ColumnValue> parse(std::span<const std::string> examples, std::span<const std::string> names,
+                                 std::span<Tensor> former = {}) const;
   // The same without the dimension of the batch.
   std::vector<ColumnValue> parse_one(const std::string& example) const;
 
@@ -59,7 +60,8 @@ class ExampleParser {
   friend class SequenceParser;
   // `field` of the messages holds the features.
   std::vector<ColumnValue> parse_all(int field, std::span<const std::string> examples,
-                                     std::span<const std::string> names, bool one) const;
+                                     std::span<const std::string> names, bool one,
+                                     std::span<Tensor> former = {}) const;
   struct Slot {
     std::string_view key;
     int column;

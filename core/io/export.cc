@@ -56,19 +56,31 @@ std::vector<Shape> output_shapes(const Node& node) {
   return shapes;
 }
 
-void write_node(Writer& out, const Node& node, InputText input_text, bool with_shapes) {
+bool is_default(const Node& node, const std::string& name, const Attr& value) {
+  const auto& attrs = node.op().attrs();
+  const auto found = std::find_if(attrs.begin(), attrs.end(), [&](auto& attr) { return attr.name == name; });
+  return found != attrs.end() && found->default_value && equal(*found->default_value, value);
+}
+
+void write_node(Writer& out, const Node& node, InputText input_text, const ExportOptions& options) {
   out.bytes(1, node.name());
   out.bytes(2, node.op().name());
   for (const Output& input : node.inputs()) out.bytes_element(3, input_text(input));
   for (const Node* before : node.control_inputs()) out.bytes_element(3, str("^", before->name()));
   out.bytes(4, node.device());
-  write_attrs(out, 5, node.attrs());
-  if (with_shapes && node.num_outputs() > 0) {
+  if (options.with_defaults) {
+    write_attrs(out, 5, node.attrs());
+  } else {
+    AttrMap others = node.attrs();
+    std::erase_if(others, [&](const auto& attr) { return is_default(node, attr.first, attr.second); });
+    write_attrs(out, 5, others);
+  }
+  if (options.with_shapes && node.num_outputs() > 0) {
     write_attrs(out, 5, {{"_output_shapes", output_shapes(node)}});
   }
 }
 
-void write_function(Writer& out, const Function& function) {
+void write_function(Writer& out, const Function& function, const ExportOptions& options = {}) {
   // Every result needs a name of its own.
   std::vector<std::string> results = function.result_names;
   for (std::size_t i = results.size(); i < function.results.size(); ++i) {
@@ -93,7 +105,9 @@ void write_function(Writer& out, const Function& function) {
   });
   for (const auto& node : function.graph.nodes()) {
     if (!node || node->has(Trait::argument)) continue;
-    out.message(3, [&](Writer& to) { write_node(to, *node, &in_function, false); });
+    out.message(3, [&](Writer& to) {
+      write_node(to, *node, &in_function, {.with_defaults = options.with_defaults});
+    });
   }
   const auto write_pair = [&](int field, const std::string& key, const std::string& value) {
     out.message(field, [&](Writer& entry) {
@@ -123,12 +137,12 @@ std::string to_graphdef(const Graph& graph, const ExportOptions& options) {
   Writer out;
   for (const auto& node : graph.nodes()) {
     if (!node || node->id() < options.first_node) continue;
-    out.message(1, [&](Writer& to) { write_node(to, *node, &in_graph, options.with_shapes); });
+    out.message(1, [&](Writer& to) { write_node(to, *node, &in_graph, options); });
   }
   if (options.with_functions && !graph.functions().empty()) {
     out.message(2, [&](Writer& library) {
       for (const auto& entry : graph.functions()) {
-        library.message(1, [&](Writer& to) { write_function(to, *entry.second); });
+        library.message(1, [&](Writer& to) { write_function(to, *entry.second, options); });
       }
     });
   }
@@ -138,7 +152,7 @@ std::string to_graphdef(const Graph& graph, const ExportOptions& options) {
 
 std::string to_node_def(const Node& node) {
   Writer out;
-  write_node(out, node, &in_graph, false);
+  write_node(out, node, &in_graph, {});
   return out.take();
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 #include <functional>
+#include <mutex>
 #include <optional>
 
 #include "core/io/example.h"
@@ -88,6 +89,30 @@ class Prepared {
   std::shared_ptr<const Parser> known_;
 };
 
+// The memory of the values of the last batch, for the next one: where a batch is as large as the one before,
+// and nobody holds that any more, no memory is made. A step that runs beside another finds nothing here.
+class Former {
+ public:
+  template <class Parse>
+  std::vector<ColumnValue> operator()(Parse&& parse) {
+    std::vector<Tensor> memory = take();
+    std::vector<ColumnValue> values = parse(std::span<Tensor>(memory));
+    std::vector<Tensor> kept;
+    for (const ColumnValue& value : values) kept.push_back(value.values);
+    const std::lock_guard lock(mutex_);
+    kept_ = std::move(kept);
+    return values;
+  }
+
+ private:
+  std::vector<Tensor> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(kept_, {});
+  }
+  std::mutex mutex_;
+  std::vector<Tensor> kept_;
+};
+
 // Values in the order of the outputs: of sparse columns the indices, the values and the shapes, then the
 // dense ones, then of ragged columns the values and the splits.
 void put(RunContext& r, int& next, std::span<ColumnValue> values, std::size_t sparse, std::size_t dense) {
@@ -122,13 +147,16 @@ std::unique_ptr<Kernel> prepare_example(PrepareContext& c) {
     }
     return ExampleParser(std::move(made));
   });
-  return kernel([=, sparse = sparse.size(), dense = dense.size()](RunContext& r) {
-    parser(r, [&](const ExampleParser& with) {
-      auto values = with.parse({r.input<std::string>(0), batch}, {r.input<std::string>(1), names});
-      int next = 0;
-      put(r, next, values, sparse, dense);
-    });
-  });
+  return kernel(
+      [=, sparse = sparse.size(), dense = dense.size(), former = std::make_shared<Former>()](RunContext& r) {
+        parser(r, [&](const ExampleParser& with) {
+          auto values = (*former)([&](std::span<Tensor> memory) {
+            return with.parse({r.input<std::string>(0), batch}, {r.input<std::string>(1), names}, memory);
+          });
+          int next = 0;
+          put(r, next, values, sparse, dense);
+        });
+      });
 }
 
 std::unique_ptr<Kernel> prepare_example_v2(PrepareContext& c) {
@@ -159,20 +187,22 @@ std::unique_ptr<Kernel> prepare_example_v2(PrepareContext& c) {
                                      set_default(made[sparse + i], input(defaults + int(i)));
                                    return ExampleParser(std::move(made));
                                  });
-  return kernel([=, sparse = sparse.size(), dense = dense.size()](RunContext& r) {
-    parser(r, [&](const ExampleParser& with) {
-      const std::span examples(r.input<std::string>(0), batch);
-      auto values =
-          one ? with.parse_one(examples[0]) : with.parse(examples, {r.input<std::string>(1), names});
-      if (one) {  // of one example, ragged features are plain vectors
-        for (std::size_t i = sparse + dense; i < values.size(); ++i) {
-          values[i].splits = Tensor(with.columns()[i].splits, Shape{0});
-        }
-      }
-      int next = 0;
-      put(r, next, values, sparse, dense);
-    });
-  });
+  return kernel(
+      [=, sparse = sparse.size(), dense = dense.size(), former = std::make_shared<Former>()](RunContext& r) {
+        parser(r, [&](const ExampleParser& with) {
+          const std::span examples(r.input<std::string>(0), batch);
+          auto values = one ? with.parse_one(examples[0]) : (*former)([&](std::span<Tensor> memory) {
+            return with.parse(examples, {r.input<std::string>(1), names}, memory);
+          });
+          if (one) {  // of one example, ragged features are plain vectors
+            for (std::size_t i = sparse + dense; i < values.size(); ++i) {
+              values[i].splits = Tensor(with.columns()[i].splits, Shape{0});
+            }
+          }
+          int next = 0;
+          put(r, next, values, sparse, dense);
+        });
+      });
 }
 
 std::unique_ptr<Kernel> prepare_single(PrepareContext& c) {

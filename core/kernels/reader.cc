@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "core/io/file.h"
+#include "core/io/inflate.h"
 #include "core/io/records.h"
 #include "core/io/wire.h"
 #include "core/kernels/queue.h"
@@ -32,13 +33,20 @@ class Source {
 
 using Open = std::function<std::unique_ptr<Source>(const std::string& name)>;
 
-// A file from front to back.
+// A file from front to back, expanded if it is compressed.
 class Stream {
  public:
-  explicit Stream(const std::string& path) : file_(File::to_read(path)), left_(file_.size()) {}
+  explicit Stream(const std::string& path, std::optional<Container> container = {})
+      : file_(File::to_read(path)), left_(file_.size()) {
+    if (container) inflater_.emplace(path, *container, [this] { return read_file(); });
+  }
+  Stream(const Stream&) = delete;  // the inflater reads it
   const std::string& path() const { return file_.path(); }
   // The next bytes, none at the end; they are valid until the next call.
-  std::string_view read() {
+  std::string_view read() { return inflater_ ? inflater_->read() : read_file(); }
+
+ private:
+  std::string_view read_file() {
     buffer_.resize(std::size_t(std::min<std::uint64_t>(kPiece, left_)));
     file_.read(buffer_.data(), buffer_.size(), at_);
     at_ += buffer_.size();
@@ -46,10 +54,10 @@ class Stream {
     return buffer_;
   }
 
- private:
   File file_;
   std::uint64_t at_ = 0, left_;
   std::string buffer_;
+  std::optional<Inflater> inflater_;
 };
 
 class Lines final : public Source {
@@ -98,10 +106,18 @@ struct RecordLayout {
 
 class FixedRecords final : public Source {
  public:
-  FixedRecords(const std::string& name, RecordLayout layout) : file_(File::to_read(name)), layout_(layout) {
-    const std::int64_t body = std::int64_t(file_.size()) - layout.header - layout.footer;
-    require(body >= 0, "the file '", name, "' has ", file_.size(), " bytes, fewer than its header of ",
-            layout.header, " and its footer of ", layout.footer);
+  // What is compressed is expanded to memory: only then it is known where its footer begins.
+  FixedRecords(const std::string& name, RecordLayout layout, std::optional<Container> container)
+      : file_(File::to_read(name)), layout_(layout) {
+    if (container) {
+      Stream stream(name, container);
+      expanded_.emplace();
+      for (std::string_view piece; !(piece = stream.read()).empty();) expanded_->append(piece);
+    }
+    const std::uint64_t size = expanded_ ? expanded_->size() : file_.size();
+    const std::int64_t body = std::int64_t(size) - layout.header - layout.footer;
+    require(body >= 0, "the file '", name, "' has ", size, " bytes, fewer than its header of ", layout.header,
+            " and its footer of ", layout.footer);
     require(body % layout.hop == 0 || layout.hop != layout.record, "the file '", name, "' has ", body,
             " bytes of records, which is no multiple of record_bytes, ", layout.record);
     count_ = body < layout.record ? 0 : (body - layout.record) / layout.hop + 1;
@@ -109,20 +125,26 @@ class FixedRecords final : public Source {
   std::optional<Piece> next() override {
     if (number_ == count_) return std::nullopt;
     Piece piece{str(file_.path(), ':', number_), std::string(std::size_t(layout_.record), '\0')};
-    file_.read(piece.value.data(), piece.value.size(), std::uint64_t(layout_.header + number_ * layout_.hop));
+    const auto at = std::uint64_t(layout_.header + number_ * layout_.hop);
+    if (expanded_)
+      expanded_->copy(piece.value.data(), piece.value.size(), std::size_t(at));
+    else
+      file_.read(piece.value.data(), piece.value.size(), at);
     ++number_;
     return piece;
   }
 
  private:
   File file_;
+  std::optional<std::string> expanded_;
   RecordLayout layout_;
   std::int64_t count_, number_ = 0;
 };
 
 class CheckedRecords final : public Source {
  public:
-  explicit CheckedRecords(const std::string& name) : stream_(name), parser_(name) {}
+  CheckedRecords(const std::string& name, std::optional<Container> container)
+      : stream_(name, container), parser_(name) {}
   std::optional<Piece> next() override {
     while (records_.empty()) {
       const std::string_view piece = stream_.read();
@@ -300,11 +322,11 @@ std::unique_ptr<Kernel> make_reader(PrepareContext& c, const char* kind, bool ca
   return nothing_to_run();
 }
 
-void no_compression(const PrepareContext& c, const char* attr) {
+std::optional<Container> container_of(const PrepareContext& c, const char* attr) {
   const std::string& type = c.attr<std::string>(attr);
-  if (type.empty() || type == "NONE") return;
-  fail(Code::unimplemented, attr, " is '", type,
-       "', but a reader reads what is not compressed; decompress it");
+  if (type.empty() || type == "NONE") return std::nullopt;
+  require(type == "GZIP" || type == "ZLIB", attr, " is '", type, "'; there are '', 'GZIP' and 'ZLIB'");
+  return type == "GZIP" ? Container::gzip : Container::zlib;
 }
 
 std::unique_ptr<Kernel> prepare_lines(PrepareContext& c) {
@@ -315,7 +337,7 @@ std::unique_ptr<Kernel> prepare_lines(PrepareContext& c) {
 }
 
 std::unique_ptr<Kernel> prepare_fixed(PrepareContext& c) {
-  no_compression(c, "encoding");
+  const std::optional<Container> container = container_of(c, "encoding");
   RecordLayout layout{c.attr<std::int64_t>("header_bytes"), c.attr<std::int64_t>("record_bytes"),
                       c.attr<std::int64_t>("footer_bytes"), c.attr<std::int64_t>("hop_bytes")};
   require(layout.header >= 0 && layout.footer >= 0 && layout.hop >= 0 && layout.record > 0,
@@ -326,15 +348,16 @@ std::unique_ptr<Kernel> prepare_fixed(PrepareContext& c) {
   require(std::max({layout.header, layout.footer, layout.hop, layout.record}) <= kMost,
           "a length of more than ", kMost, " bytes");
   if (layout.hop == 0) layout.hop = layout.record;
-  return make_reader(c, "FixedLengthRecordReader", false, [layout](const std::string& name) {
-    return std::make_unique<FixedRecords>(name, layout);
+  return make_reader(c, "FixedLengthRecordReader", false, [=](const std::string& name) {
+    return std::make_unique<FixedRecords>(name, layout, container);
   });
 }
 
 std::unique_ptr<Kernel> prepare_records(PrepareContext& c) {
-  no_compression(c, "compression_type");
-  return make_reader(c, "TFRecordReader", false,
-                     [](const std::string& name) { return std::make_unique<CheckedRecords>(name); });
+  const std::optional<Container> container = container_of(c, "compression_type");
+  return make_reader(c, "TFRecordReader", false, [container](const std::string& name) {
+    return std::make_unique<CheckedRecords>(name, container);
+  });
 }
 
 std::unique_ptr<Kernel> prepare_whole(PrepareContext& c) {

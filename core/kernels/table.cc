@@ -3,10 +3,12 @@
 // A table keeps its keys and its values in two tensors that grow, and remembers the row of each key. Many may
 // look up at once; who changes it is alone.
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "core/io/file.h"
 #include "core/registry/kernel.h"
 
 namespace headrace {
@@ -224,6 +226,96 @@ std::unique_ptr<Kernel> prepare_import(PrepareContext&) {
   return kernel([](RunContext& r) { r.resource<Table>(0).import(r.lent_tensor(1), r.lent_tensor(2)); });
 }
 
+// ---- files of text
+
+// Where in a file a key or a value stands: a column, counted from 0, or one of these.
+constexpr std::int64_t kLineNumber = -1, kWholeLine = -2;
+
+struct TextColumn {
+  std::int64_t index;
+  std::int64_t first_number;  // of lines
+  char delimiter;
+
+  void check(const char* what, DType dtype) const {
+    const bool fits = index == kWholeLine    ? dtype == DType::string
+                      : index == kLineNumber ? dtype == DType::int64
+                                             : dtype == DType::string || visit(Numbers{}, dtype, [](auto) {});
+    require(fits, what, "s are ", name_of(dtype), ", but ", what, "_index ", index, " is ",
+            index == kWholeLine    ? "the whole line, a string"
+            : index == kLineNumber ? "the number of the line, an int64"
+                                   : "a column of strings or numbers");
+  }
+
+  void read(std::string_view line, std::int64_t number, Tensor& to) const {
+    std::string_view text = line;
+    if (index == kLineNumber) {
+      to.data<std::int64_t>()[number] = first_number + number;
+      return;
+    }
+    for (std::int64_t left = index; left > 0; --left) {
+      const std::size_t end = text.find(delimiter);
+      require(end != text.npos, "it has ", index - left + 1, " columns, and column ", index, " is asked for");
+      text.remove_prefix(end + 1);
+    }
+    if (index >= 0) text = text.substr(0, text.find(delimiter));
+    if (to.dtype() == DType::string) {
+      to.data<std::string>()[number] = text;
+      return;
+    }
+    visit(Numbers{}, to.dtype(), [&]<class T>(std::type_identity<T>) {
+      const char* const end = text.data() + text.size();
+      const auto [at, error] = std::from_chars(text.data(), end, to.data<T>()[number]);
+      require(error == std::errc() && at == end, "'", text, "' is no ", name_of(to.dtype()));
+    });
+  }
+
+  using Numbers = Types<std::int32_t, std::int64_t, float, double>;
+};
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    lines.push_back(text.substr(0, end));
+    if (lines.back().ends_with('\r')) lines.back().remove_suffix(1);
+    text.remove_prefix(std::min(text.size(), end == text.npos ? end : end + 1));
+  }
+  return lines;
+}
+
+std::unique_ptr<Kernel> prepare_import_text(PrepareContext& c) {
+  const std::string& delimiter = c.attr<std::string>("delimiter");
+  require(delimiter.size() == 1, "delimiter is '", delimiter, "'; it must be one byte");
+  const std::int64_t first = c.attr<std::int64_t>("offset"), most = c.attr<std::int64_t>("vocab_size");
+  require(most == -1 || most > 0, "vocab_size is ", most, "; it must be positive, or -1 for all lines");
+  const TextColumn key{c.attr<std::int64_t>("key_index"), first, delimiter[0]};
+  const TextColumn value{c.attr<std::int64_t>("value_index"), first, delimiter[0]};
+  return kernel([=](RunContext& r) {
+    Table& table = r.resource<Table>(0);
+    const std::string& path = *r.input<std::string>(1);
+    key.check("key", table.key_dtype);
+    value.check("value", table.value_dtype);
+    require(table.value_shape.rank() == 0, table.describe(), " has values of shape ", table.value_shape,
+            "; a file of text fills tables of scalars");
+    const std::string text = read_file(path);
+    std::vector<std::string_view> lines = lines_of(text);
+    const auto count = std::int64_t(lines.size());
+    require(most == -1 || count >= most, "the file '", path, "' has ", count, " lines, vocab_size is ", most);
+    if (most != -1) lines.resize(std::size_t(most));
+    const Shape shape{std::int64_t(lines.size())};
+    Tensor keys(table.key_dtype, shape), values(table.value_dtype, shape);
+    for (std::int64_t i = 0; i < shape[0]; ++i) {
+      try {
+        key.read(lines[std::size_t(i)], i, keys);
+        value.read(lines[std::size_t(i)], i, values);
+      } catch (const Error& error) {
+        throw Error(error.code(), str("line ", i + 1, " of the file '", path, "': ", error.what()));
+      }
+    }
+    table.import(keys, values);
+  });
+}
+
 std::unique_ptr<Kernel> prepare_remove(PrepareContext&) {
   return kernel([](RunContext& r) { r.resource<Table>(0).remove(r.lent_tensor(1)); });
 }
@@ -254,6 +346,7 @@ HEADRACE_KERNELS(table) {
   add_kernel("LookupTableInsertV2", prepare_insert);
   add_kernel("LookupTableImportV2", prepare_import);
   add_kernel("InitializeTableV2", prepare_import);
+  add_kernel("InitializeTableFromTextFileV2", prepare_import_text);
   add_kernel("LookupTableRemoveV2", prepare_remove);
   add_kernel("LookupTableSizeV2", prepare_size);
   add_kernel("LookupTableExportV2", prepare_export);

@@ -92,6 +92,15 @@ HEADRACE_OPS(table) {
       .in("keys: Tkey", "values: Tval")
       .attr("Tkey: type", "Tval: type")
       .doc("Fills a table. It can be filled again with the same keys and values only.");
+  access("InitializeTableFromTextFileV2",
+         [](ShapeContext& c) {
+           c.with_rank(0, 0);
+           c.with_rank(1, 0);
+         })
+      .in("filename: string")
+      .attr("key_index: int >= -2", "value_index: int >= -2", "vocab_size: int >= -1 = -1",
+            "delimiter: string = '\t'", "offset: int = 0")
+      .doc("Fills a table with the lines of a file: their columns, the whole line (-2), its number (-1).");
 }
 
 }  // namespace headrace

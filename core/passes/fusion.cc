@@ -410,8 +410,11 @@ class Fusion {
     places_.push_back({&fused, about(*last).place});
     for (auto it = members.rbegin(); it != members.rend(); ++it) {
       Node& node = **it;
-      // Who waits for a member that nobody reads waits for all of it.
-      if (!about(node).passes_on) graph_.redirect_controls(node, fused);
+      // Who waits for a member that nobody reads waits for all of it; one that passes on to readers stays.
+      const bool stays =
+          about(node).passes_on && std::any_of(node.uses().begin(), node.uses().end(),
+                                               [](auto& use) { return use.input != kControl; });
+      if (!stays) graph_.redirect_controls(node, fused);
       if (node.uses().empty() && !(about(node).passes_on && kept_.contains(&node))) graph_.remove(node);
     }
   }

@@ -66,6 +66,25 @@ def __dir__() -> list[str]:
     return sorted(_names())
 
 
+def parsed(kind: str, data: bytes, source: str) -> Any:
+    """The message in the bytes that a file held.
+
+    Args:
+        kind: The name of the message.
+        data: The bytes.
+        source: Where they come from, for errors.
+
+    Raises:
+        OSError: If they are no such message.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        return _names()[kind].FromString(data)
+    except DecodeError as error:
+        raise OSError(f"{source} ({len(data)} bytes) holds no {kind}: {error}") from None
+
+
 def lazily(module: str, *names: str) -> Callable[[str], Any]:
     """A `__getattr__` for `module` that finds the messages of these names when they are first asked for."""
 

@@ -6,6 +6,7 @@ import collections
 import os
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -145,7 +146,7 @@ class _CompressedWriter:
         self._path = path
         self._options = options
         self._lock = threading.Lock()
-        self._pending = bytearray()
+        self._pending = _core.RecordBuffer(_COMPRESSED_PIECE)
         self._last = b""
         window_bits = options.window_bits or zlib.MAX_WBITS
         self._window = 1 << window_bits
@@ -157,10 +158,11 @@ class _CompressedWriter:
         self._file.write(self._container.header)
 
     def write(self, record: bytes) -> None:
-        with self._lock:
+        if self._file.closed:
             self._check_open()
-            self._pending += _core.record(record)
-            if len(self._pending) >= _COMPRESSED_PIECE:
+        if self._pending.add(record):
+            with self._lock:
+                self._check_open()
                 self._start_piece(zlib.Z_SYNC_FLUSH)
                 self._finish_pieces(2 * self._workers)
 
@@ -184,8 +186,7 @@ class _CompressedWriter:
                 self._file.close()
 
     def _start_piece(self, end: int) -> None:
-        piece = bytes(self._pending)
-        self._pending.clear()
+        piece = self._pending.take()
         compressor = self._options._compressor(self._last)
         self._last = (self._last + piece)[-self._window :]
 
@@ -193,6 +194,8 @@ class _CompressedWriter:
             return piece, compressor.compress(piece) + compressor.flush(end)
 
         self._tasks.append(self._pool.submit(compress))
+        # Who writes many small records holds the interpreter's lock all the time: a worker would wait for it.
+        time.sleep(1e-6)
 
     def _finish_pieces(self, left: int) -> None:
         """Writes what is compressed, in order, until no more than so many pieces are being worked at."""

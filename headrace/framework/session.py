@@ -279,7 +279,7 @@ class BaseSession:
             return runner(values, timeout_ms, trace)
         finally:
             if with_stats:
-                run_metadata.step_stats.CopyFrom(_step_stats(trace))
+                run_metadata.step_stats.CopyFrom(_step_stats(trace, self._graph))
                 run_metadata.cost_graph.CopyFrom(_cost_graph(trace, self._graph))
             if with_partitions:
                 del run_metadata.partition_graphs[:]
@@ -432,15 +432,31 @@ class DeviceAttributes:
         return f"DeviceAttributes({self.name}, {self.device_type})"
 
 
-def _step_stats(events: list[Any]) -> Any:
-    """The core's trace as a StepStats message."""
+def _graph_name(graph: Graph, name: str) -> str:
+    """The node of the graph whose work a node of the plan does: "a/b" for "a/b/fused"."""
+    if graph._core.find(name) >= 0:
+        return name
+    parent = name.rpartition("/")[0]
+    return parent if parent and graph._core.find(parent) >= 0 else name
+
+
+def _described(tensor: Tensor, into: Any) -> int:
+    """Writes dtype and static shape of a tensor into a message; returns its bytes, -1 if not known."""
+    into.dtype = tensor.dtype._number
+    into.shape.CopyFrom(tensor.shape.as_proto())
+    count = tensor.shape.num_elements()
+    return -1 if count is None else count * tensor.dtype.size
+
+
+def _step_stats(events: list[Any], graph: Graph) -> Any:
+    """The core's trace as a StepStats message; what the plan has made is under the name of a graph's node."""
     stats = protos.StepStats()
     devices: dict[str, Any] = {}
     for node, op, device, start_ns, end_ns, lane, output_bytes in sorted(events, key=operator.itemgetter(3)):
         if device not in devices:
             devices[device] = stats.dev_stats.add(device=device)
         entry = devices[device].node_stats.add(
-            node_name=node,
+            node_name=_graph_name(graph, node),
             timeline_label=f"{node} = {op}",
             all_start_micros=start_ns // 1000,
             all_start_nanos=start_ns,
@@ -453,20 +469,27 @@ def _step_stats(events: list[Any]) -> Any:
             thread_id=lane,
         )
         entry.memory.add(allocator_name="cpu", total_bytes=output_bytes)
+        id = graph._core.find(entry.node_name)
+        for slot, tensor in enumerate(graph._operation(id).outputs if id >= 0 else ()):
+            described = entry.output.add(slot=slot).tensor_description
+            size = _described(tensor, described)
+            described.allocation_description.allocator_name = "cpu"
+            described.allocation_description.requested_bytes = max(size, 0)
     return stats
 
 
 def _ran(events: list[Any], graph: Graph) -> dict[str, tuple[Operation | None, list[Any]]]:
     """For each node that ran, in the order of their first runs: the operation, and its runs.
 
-    A node that the plan has made, or one of a function's body, is no operation of the graph: None.
+    A node of a function's body is no operation of the graph: None.
     """
     ran: dict[str, tuple[Operation | None, list[Any]]] = {}
     for event in sorted(events, key=operator.itemgetter(3)):
-        if event[0] not in ran:
-            id = graph._core.find(event[0])
-            ran[event[0]] = (None if id < 0 else graph._operation(id), [])
-        ran[event[0]][1].append(event)
+        name = _graph_name(graph, event[0])
+        if name not in ran:
+            id = graph._core.find(name)
+            ran[name] = (None if id < 0 else graph._operation(id), [])
+        ran[name][1].append(event)
     return ran
 
 
@@ -478,20 +501,16 @@ def _cost_graph(events: list[Any], graph: Graph) -> Any:
     for name, (op, runs) in ran.items():
         time = sum(end_ns - start_ns for _, _, _, start_ns, end_ns, _, _ in runs) // 1000
         node = cost.node.add(name=name, device=runs[0][2], id=ids[name], compute_cost=time, compute_time=time)
-        if op is None:
-            node.output_info.add(size=runs[0][6])
-            continue
-        for tensor in op.inputs:
-            if tensor.op.name in ids:
-                node.input_info.add(preceding_node=ids[tensor.op.name], preceding_port=tensor.value_index)
-        node.control_input.extend(ids[before.name] for before in op.control_inputs if before.name in ids)
-        for tensor in op.outputs:
-            output = node.output_info.add(size=-1, dtype=tensor.dtype._number, alias_input_port=-1)
-            output.shape.CopyFrom(tensor.shape.as_proto())
-            if len(op.outputs) == 1:
-                output.size = runs[0][6]
-            elif (count := tensor.shape.num_elements()) is not None:
-                output.size = count * tensor.dtype.size
+        if op is not None:
+            for tensor in op.inputs:
+                if tensor.op.name in ids:
+                    node.input_info.add(preceding_node=ids[tensor.op.name], preceding_port=tensor.value_index)
+            node.control_input.extend(ids[before.name] for before in op.control_inputs if before.name in ids)
+            for tensor in op.outputs:
+                output = node.output_info.add(alias_input_port=-1)
+                output.size = _described(tensor, output)
+        if len(node.output_info) <= 1:  # what it has put out tells more
+            (node.output_info or [node.output_info.add()])[0].size = runs[-1][6]
     return cost
 
 

@@ -121,7 +121,8 @@ class FixedLengthRecordReader(ReaderBase):
         footer_bytes: How many at its end.
         hop_bytes: How far apart records begin; by default, one begins where another ends.
         name: Name of the operation.
-        encoding: How files are compressed; must be None or "".
+        encoding: How files are compressed: "GZIP", "ZLIB" or "". What is compressed is read as a whole, and
+            header, footer and hops are those of the contents.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class TFRecordReader(ReaderBase):
 
     Args:
         name: Name of the operation.
-        options: A `TFRecordOptions`; files must not be compressed.
+        options: A `TFRecordOptions`, which says how files are compressed; places are those in the contents.
     """
 
     def __init__(self, name: str | None = None, options: Any = None):

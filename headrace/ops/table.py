@@ -6,7 +6,7 @@ from typing import Any
 
 from headrace.framework import raw
 from headrace.framework.convert import convert_to_tensor
-from headrace.framework.dtypes import DType, as_dtype
+from headrace.framework.dtypes import DType, as_dtype, int64, string
 from headrace.framework.graph import (
     GraphKeys,
     Operation,
@@ -148,32 +148,159 @@ class KeyValueTensorInitializer:
         Raises:
           TypeError: if the table is of other dtypes.
         """
-        if (table.key_dtype, table.value_dtype) != (self.key_dtype, self.value_dtype):
-            raise TypeError(
-                f"a table of {table.key_dtype.name} keys and {table.value_dtype.name} values "
-                f"cannot be filled with {self.key_dtype.name} keys and {self.value_dtype.name} values"
-            )
+        _check_dtypes(self, table)
         with name_scope(self._scope):
             filled = raw.LookupTableImportV2(table.resource_handle, self._keys, self._values)
         add_to_collection(GraphKeys.TABLE_INITIALIZERS, filled)
         return filled
 
 
+def _check_dtypes(initializer: Any, table: LookupInterface) -> None:
+    if (table.key_dtype, table.value_dtype) != (initializer.key_dtype, initializer.value_dtype):
+        raise TypeError(
+            f"a table of {table.key_dtype.name} keys and {table.value_dtype.name} values cannot be filled "
+            f"with {initializer.key_dtype.name} keys and {initializer.value_dtype.name} values"
+        )
+
+
+class TextFileIndex:
+    """Where in a line of a file a key or a value stands, if it is no column."""
+
+    WHOLE_LINE = -2
+    LINE_NUMBER = -1
+
+
+class TextFileInitializer:
+    """What fills a table: the lines of a file of text.
+
+    Args:
+      filename: the file, which is also an asset of a saved model.
+      key_dtype: string or int64.
+      key_index: the column of the keys, counted from 0, or of `TextFileIndex`: the whole line, which is a
+        string, or its number, which is an int64.
+      value_dtype: string, int32, int64, float32 or float64.
+      value_index: the same of the values.
+      vocab_size: how many lines to take, all by default.
+      delimiter: what columns are separated by.
+      name: of the scope.
+      value_index_offset: the number of the first line.
+
+    Raises:
+      ValueError: if an index and a dtype do not fit, or `vocab_size` is not positive.
+    """
+
+    def __init__(
+        self,
+        filename: Any,
+        key_dtype: Any,
+        key_index: int,
+        value_dtype: Any,
+        value_index: int,
+        vocab_size: int | None = None,
+        delimiter: str = "\t",
+        name: str | None = None,
+        value_index_offset: int = 0,
+    ):
+        if not isinstance(filename, Tensor) and not filename:
+            raise ValueError(f"filename is {filename!r}; give the path of a file")
+        self.key_dtype = as_dtype(key_dtype)
+        self.value_dtype = as_dtype(value_dtype)
+        for what, index, dtype in (
+            ("key", key_index, self.key_dtype),
+            ("value", value_index, self.value_dtype),
+        ):
+            needed = {TextFileIndex.WHOLE_LINE: string, TextFileIndex.LINE_NUMBER: int64}.get(index, dtype)
+            if index < TextFileIndex.WHOLE_LINE or needed != dtype:
+                raise ValueError(f"{what}_index is {index}, which is no {dtype.name}; see TextFileIndex")
+        if vocab_size is not None and vocab_size <= 0:
+            raise ValueError(f"vocab_size is {vocab_size}; it must be positive, or None for all lines")
+        self._filename = filename
+        self._name = name
+        self._attrs = {
+            "key_index": key_index,
+            "value_index": value_index,
+            "vocab_size": -1 if vocab_size is None else vocab_size,
+            "delimiter": delimiter,
+            "offset": value_index_offset,
+        }
+
+    def initialize(self, table: LookupInterface) -> Operation:
+        """An operation that fills the table; it is added to the collection `TABLE_INITIALIZERS`.
+
+        Raises:
+          TypeError: if the table is of other dtypes.
+        """
+        _check_dtypes(self, table)
+        with name_scope(self._name, "text_file_init", [table.resource_handle]):
+            filename = convert_to_tensor(self._filename, dtype=string, name="asset_filepath")
+            filled = raw.InitializeTableFromTextFileV2(table.resource_handle, filename, **self._attrs)
+        add_to_collection(GraphKeys.TABLE_INITIALIZERS, filled)
+        if filename.op.type == "Const":  # saved models take it with them
+            add_to_collection(GraphKeys.ASSET_FILEPATHS, filename)
+        return filled
+
+
+class TextFileStringTableInitializer(TextFileInitializer):
+    """A `TextFileInitializer` from numbers to strings; by default from those of lines to lines."""
+
+    def __init__(
+        self,
+        filename: Any,
+        key_column_index: int = TextFileIndex.LINE_NUMBER,
+        value_column_index: int = TextFileIndex.WHOLE_LINE,
+        vocab_size: int | None = None,
+        delimiter: str = "\t",
+        name: str | None = "text_file_string_table_init",
+    ):
+        super().__init__(
+            *(filename, int64, key_column_index, string, value_column_index),
+            vocab_size=vocab_size,
+            delimiter=delimiter,
+            name=name,
+        )
+
+
+class TextFileIdTableInitializer(TextFileInitializer):
+    """A `TextFileInitializer` to numbers; by default from lines to their numbers."""
+
+    def __init__(
+        self,
+        filename: Any,
+        key_column_index: int = TextFileIndex.WHOLE_LINE,
+        value_column_index: int = TextFileIndex.LINE_NUMBER,
+        vocab_size: int | None = None,
+        delimiter: str = "\t",
+        name: str | None = "text_file_id_table_init",
+        key_dtype: Any = string,
+    ):
+        super().__init__(
+            *(filename, key_dtype, key_column_index, int64, value_column_index),
+            vocab_size=vocab_size,
+            delimiter=delimiter,
+            name=name,
+        )
+
+
 class StaticHashTable(LookupInterface):
     """A table that is filled once, by its `initializer` or `tf.tables_initializer()`.
 
     Args:
-      initializer: a `KeyValueTensorInitializer`.
+      initializer: a `KeyValueTensorInitializer` or a `TextFileInitializer`.
       default_value: the value of keys that are not in the table.
       name: of the operation.
     """
 
-    def __init__(self, initializer: KeyValueTensorInitializer, default_value: Any, name: str | None = None):
+    def __init__(
+        self,
+        initializer: KeyValueTensorInitializer | TextFileInitializer,
+        default_value: Any,
+        name: str | None = None,
+    ):
         self._make(initializer, default_value, None, name)
 
     def _make(
         self,
-        initializer: KeyValueTensorInitializer,
+        initializer: KeyValueTensorInitializer | TextFileInitializer,
         default_value: Any,
         shared_name: str | None,
         name: str | None,
@@ -199,7 +326,7 @@ class HashTable(StaticHashTable):
     """A `StaticHashTable` that can be shared.
 
     Args:
-      initializer: a `KeyValueTensorInitializer`.
+      initializer: a `KeyValueTensorInitializer` or a `TextFileInitializer`.
       default_value: the value of keys that are not in the table.
       shared_name: tables of one name are one, in all sessions that share state.
       name: of the operation.
@@ -207,7 +334,7 @@ class HashTable(StaticHashTable):
 
     def __init__(
         self,
-        initializer: KeyValueTensorInitializer,
+        initializer: KeyValueTensorInitializer | TextFileInitializer,
         default_value: Any,
         shared_name: str | None = None,
         name: str | None = None,

@@ -70,7 +70,7 @@ class SavedModelBuilder:
             legacy_init_op: The older name of `main_op`.
             clear_devices: Whether to leave out on which device nodes are.
             main_op: What to run after loading: an operation or a tensor.
-            strip_default_attrs: Accepted.
+            strip_default_attrs: Whether to leave out attributes of the graph that hold their default.
             saver: What saves the variables; made if None.
 
         Raises:
@@ -100,6 +100,7 @@ class SavedModelBuilder:
                 clear_devices,
                 main_op,
                 saver,
+                strip_default_attrs,
             )
         self._has_saved_variables = True
 
@@ -129,6 +130,7 @@ class SavedModelBuilder:
             clear_devices,
             main_op,
             saver or _make_saver(),
+            strip_default_attrs,
         )
 
     def _add(
@@ -141,6 +143,7 @@ class SavedModelBuilder:
         clear_devices: bool,
         main_op: Any,
         saver: Saver,
+        strip_default_attrs: bool,
     ) -> None:
         if legacy_init_op is not None and main_op is not None:
             raise ValueError("legacy_init_op and main_op are the same thing; give one of them")
@@ -152,6 +155,7 @@ class SavedModelBuilder:
             saver_def=saver.as_saver_def(),
             clear_devices=clear_devices,
             clear_extraneous_savers=False,
+            strip_default_attrs=strip_default_attrs,
         )
         meta.meta_info_def.tags.extend([tags] if isinstance(tags, str) else tags)
         for name, signature in signatures.items():

@@ -67,7 +67,6 @@ def read_saved_model(export_dir: str | os.PathLike[str]) -> Any:
         OSError: If there is none, or the file holds something else.
     """
     from google.protobuf import text_format
-    from google.protobuf.message import DecodeError
 
     folder = os.fspath(export_dir)
     binary, text = (
@@ -76,10 +75,7 @@ def read_saved_model(export_dir: str | os.PathLike[str]) -> Any:
     if os.path.isfile(binary):
         with open(binary, "rb") as file:
             data = file.read()
-        try:
-            return protos.SavedModel.FromString(data)
-        except DecodeError as error:
-            raise OSError(f"the file '{binary}' ({len(data)} bytes) holds no SavedModel: {error}") from None
+        return protos.parsed("SavedModel", data, f"the file '{binary}'")
     if os.path.isfile(text):
         with open(text, "rb") as file:
             data = file.read()

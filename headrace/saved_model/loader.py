@@ -141,7 +141,7 @@ def _assets(meta: Any) -> list[Any]:
     assets = list(meta.asset_file_def)
     if not assets and directory.ASSETS_KEY in meta.collection_def:
         for item in meta.collection_def[directory.ASSETS_KEY].any_list.value:
-            assets.append(protos.AssetFileDef.FromString(item.value))
+            assets.append(protos.parsed("AssetFileDef", item.value, "a collection's item"))
     return assets
 
 

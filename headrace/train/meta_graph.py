@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from headrace import _core
 from headrace.framework import protos
 from headrace.framework.graph import Graph, GraphKeys, Operation, Tensor, get_default_graph
 from headrace.framework.graph_def import import_graph_def
@@ -60,7 +61,8 @@ def export_meta_graph(
         export_scope: Not supported; must be None.
         clear_devices: Whether to leave out on which device nodes are.
         clear_extraneous_savers: Whether to leave out the collection of savers.
-        strip_default_attrs: Accepted.
+        strip_default_attrs: Whether to leave out attributes that hold their default, so that programs which
+            do not know them yet can read the graph; not from `graph_def`.
         save_debug_info: Accepted.
 
     Returns:
@@ -76,7 +78,11 @@ def export_meta_graph(
     if meta_info_def is not None:
         meta.meta_info_def.CopyFrom(meta_info_def)
     meta.meta_info_def.tensorflow_version = meta.meta_info_def.tensorflow_version or _TENSORFLOW
-    meta.graph_def.CopyFrom(graph_def if graph_def is not None else graph.as_graph_def())
+    if graph_def is not None:
+        meta.graph_def.CopyFrom(graph_def)
+    else:
+        meta.graph_def.ParseFromString(_core.graph_def(graph._core, with_defaults=not strip_default_attrs))
+        meta.meta_info_def.stripped_default_attrs = strip_default_attrs
     if clear_devices:
         for node in meta.graph_def.node:
             node.device = ""
@@ -197,7 +203,7 @@ def import_into_graph(
     known: dict[str, Variable] = {}
 
     def variable(data: bytes, scope: str | None) -> Variable:
-        definition = protos.VariableDef.FromString(data)
+        definition = protos.parsed("VariableDef", data, "a collection's item")
         if definition.variable_name not in known:
             known[definition.variable_name] = Variable.from_proto(definition, scope)
         return known[definition.variable_name]

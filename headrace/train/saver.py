@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -154,6 +155,7 @@ class Saver:
         self._save_relative_paths = save_relative_paths
         self._filename = filename
         self._is_empty = False
+        self._temporary = ""  # what the folder of several files is named for as long as it is not complete
         self._last_checkpoints: list[tuple[str, float]] = []
         self._write_version = write_version
         self.saver_def: Any = None
@@ -225,7 +227,8 @@ class Saver:
             by_device.setdefault(part.variable.device or "", []).append(part)
         shards = sorted(by_device.items())
         # Another folder for each saver: a restarted program does not meet what its predecessor left behind.
-        temporary = raw.StringJoin([path, f"_temp_{uuid.uuid4().hex}/part"])
+        self._temporary = f"_temp_{uuid.uuid4().hex}"
+        temporary = raw.StringJoin([path, f"{self._temporary}/part"])
         count = array.constant(len(shards), name="num_shards")
         names, saved = [], []
         for number, (where, some) in enumerate(shards):
@@ -269,7 +272,7 @@ class Saver:
             meta_graph_suffix: Ending of the name of the file with the graph.
             write_meta_graph: Whether to write the graph.
             write_state: Whether to write the file that says which checkpoints there are.
-            strip_default_attrs: Accepted.
+            strip_default_attrs: Whether to leave out attributes of the graph that hold their default.
             save_debug_info: Accepted.
 
         Returns:
@@ -297,7 +300,12 @@ class Saver:
             raise ValueError(f"'{path}' is also the name of the file about checkpoints; choose another")
         folder = os.path.dirname(path)
         if not self._is_empty:
-            sess.run(self.saver_def.save_tensor_name, {self.saver_def.filename_tensor_name: path})
+            try:
+                sess.run(self.saver_def.save_tensor_name, {self.saver_def.filename_tensor_name: path})
+            except BaseException:
+                if self._temporary:  # other files than the one that failed
+                    shutil.rmtree(path + self._temporary, ignore_errors=True)
+                raise
             if write_state:
                 doomed = self._record(path)
                 _write_state(
@@ -443,11 +451,11 @@ def _renamed(saver_def: Any, rename: Callable[[str], str]) -> Any:
 
 
 def _saver(data: bytes, scope: str | None) -> Saver:
-    return Saver.from_proto(protos.SaverDef.FromString(data), scope)
+    return Saver.from_proto(protos.parsed("SaverDef", data, "a collection's item"), scope)
 
 
 def _queue_runner(data: bytes, scope: str | None) -> QueueRunner:
-    return QueueRunner.from_proto(protos.QueueRunnerDef.FromString(data), scope)
+    return QueueRunner.from_proto(protos.parsed("QueueRunnerDef", data, "a collection's item"), scope)
 
 
 # How the items of collections are read from meta graphs.

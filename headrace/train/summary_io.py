@@ -24,6 +24,7 @@ def summary_iterator(path: str | os.PathLike[str]) -> Iterator[Any]:
     Raises:
       errors.NotFoundError: if there is no such file.
       errors.DataLossError: if the file is damaged; what is before comes first.
+      OSError: if its records are no events.
     """
-    for record in tf_record_iterator(path):
-        yield protos.Event.FromString(record)
+    for number, record in enumerate(tf_record_iterator(path)):
+        yield protos.parsed("Event", record, f"record {number} of the file '{os.fspath(path)}'")

@@ -62,8 +62,10 @@ FUZZ(checkpoint) {
           checkpoint.read(name);
         } catch (const Error& error) {
           if (error.code() == Code::internal) throw;
-          // Damage is told with the name of the tensor, up to a zero in it.
-          if (error.code() == Code::data_loss && !testing::contains(error.what(), name.c_str())) {
+          // Damage is told with the name of the tensor.
+          std::string shown = name;
+          for (std::size_t at; (at = shown.find('\0')) != shown.npos;) shown.replace(at, 1, "\\0");
+          if (error.code() == Code::data_loss && !testing::contains(error.what(), shown)) {
             internal("no name of the tensor in: ", error.what());
           }
         }

@@ -3,8 +3,10 @@
 A reader is no array: the records put names of files into a queue and read.
 """
 
+import gzip
 import struct
 import threading
+import zlib
 
 import numpy as np
 import pytest
@@ -157,6 +159,36 @@ def test_records_with_checksums():
     ]
 
 
+@pytest.mark.parametrize("kind", ["GZIP", "ZLIB"])
+def test_compressed_files(tmp_path, kind):
+    options = tf.python_io.TFRecordOptions(kind)
+    random = np.random.RandomState(0)
+    # Some that can be compressed, some that cannot, and more than is expanded at once.
+    records = [random.bytes(size) * times for size, times in ((1, 300_000), (200_000, 2), (0, 1), (50, 40))]
+    with tf.python_io.TFRecordWriter("compressed", options) as writer:
+        for value in records:
+            writer.write(value)
+    read = pieces(tf.TFRecordReader(options=options), "compressed", "compressed")
+    assert [value for _, value in read] == records * 2
+    assert [key for key, _ in read[:2]] == ["compressed:0", "compressed:300016"]
+
+    whole = (gzip if kind == "GZIP" else zlib).compress(b"HHaaabbbcccF")
+    (tmp_path / "bytes").write_bytes(whole)
+    reader = tf.FixedLengthRecordReader(3, header_bytes=2, footer_bytes=1, encoding=kind)
+    assert pieces(reader, "bytes") == [("bytes:0", b"aaa"), ("bytes:1", b"bbb"), ("bytes:2", b"ccc")]
+
+    data = (tmp_path / "compressed").read_bytes()
+    for damaged in (data[:-1], data[: len(data) // 2], b"", b"no such file", data + b"more"):
+        (tmp_path / "damaged").write_bytes(damaged)
+        queue = tf.FIFOQueue(1, [tf.string], shapes=[[]])
+        _, value = tf.TFRecordReader(options=options).read(queue)
+        with tf.Session() as session:
+            session.run(queue.enqueue(["damaged"]))
+            with pytest.raises(errors.DataLossError, match="'damaged' is no whole"):
+                for _ in range(len(records) + 1):
+                    session.run(value)
+
+
 def test_what_cannot_be_read(tmp_path):
     data = bytearray((tmp_path / "ab.records").read_bytes())
     data[-5] ^= 1
@@ -176,9 +208,8 @@ def test_what_cannot_be_read(tmp_path):
             with pytest.raises(error, match=match):
                 for _ in range(2):
                     session.run(value)
-    with tf.Session() as session, pytest.raises(errors.UnimplementedError, match="not compressed"):
-        options = tf.python_io.TFRecordOptions("GZIP")
-        session.run(tf.TFRecordReader(options=options).num_records_produced())
+    with tf.Session() as session, pytest.raises(errors.InvalidArgumentError, match="'LZ'; there are"):
+        session.run(tf.FixedLengthRecordReader(3, encoding="LZ").num_records_produced())
     with tf.Session() as session, pytest.raises(errors.UnimplementedError, match="no state"):
         session.run(tf.TextLineReader().serialize_state())
     with tf.Session() as session, pytest.raises(errors.InvalidArgumentError, match="state"):

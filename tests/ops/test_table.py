@@ -1,5 +1,6 @@
 """Tables: the records fill one and look keys up in it."""
 
+import tempfile
 import threading
 
 import numpy as np
@@ -78,6 +79,29 @@ def export(keys, values):
     return all_keys, all_values
 
 
+FOLDER = tempfile.TemporaryDirectory(prefix="headrace-tables-")
+
+
+def filled_from_text(text, asked, key_index=0, value_index=1, **attrs):
+    """Writes a file, fills a table with it, and looks keys up."""
+    path = f"{FOLDER.name}/words"
+    handle = raw.HashTableV2(key_dtype=tf.int64, value_dtype=tf.string)
+    with tf.control_dependencies([raw.WriteFile(path, text)]):
+        filled = raw.InitializeTableFromTextFileV2(
+            handle, path, key_index=key_index, value_index=value_index, **attrs, name="node"
+        )
+    with tf.control_dependencies([filled]):
+        return raw.LookupTableFindV2(handle, asked, "none")
+
+
+def text_of(*lines):
+    return np.array("\n".join(lines), object)
+
+
+def texts(*values):
+    return np.array(values, object)
+
+
 CASES = [Case((KEYS, VALUES, ASKED)), Case(NONE)]
 ANY = {"dtypes": ("float32", "float64", "bfloat16", "int32", "complex64"), "data_dependent": True}
 SHORT = Bad((KEYS, VALUES[:2], ASKED), match="values must have shape")
@@ -119,6 +143,34 @@ RECORDS = [
         build=looked_up("HashTableV2", raw.InitializeTableV2),
         bad=[SHORT],
         **ANY,
+    ),
+    OpRecord(
+        "InitializeTableFromTextFileV2",
+        [
+            Case((text_of("7\tseven\tx", "3\tthree"), ASKED), {"expected": "three none seven seven"}),
+            Case(
+                (text_of("a", "b", "c", "d", ""), ASKED),
+                {"key_index": -1, "value_index": -2, "offset": 1, "expected": "c d none none"},
+            ),
+            Case(
+                (text_of("x 3", "y 7", "z 4", ""), ASKED),
+                {"key_index": 1, "value_index": 0, "delimiter": " ", "vocab_size": 2}
+                | {"expected": "x none y y"},
+            ),
+        ],
+        lambda text, asked, expected, **attrs: texts(*expected.split()).reshape(asked.shape),
+        build=lambda text, asked, expected="", **attrs: filled_from_text(text, asked, **attrs),
+        bad=[
+            Bad((text_of("1\tx", "2"), ASKED), match="line 2 of the file .*1 columns", when="run"),
+            Bad((text_of("1.5\tx"), ASKED), match="line 1 .*'1.5' is no int64", when="run"),
+            Bad((text_of("1\tx"), ASKED), {"vocab_size": 2}, match="has 1 lines, vocab_size", when="run"),
+            Bad((text_of("1\tx"), ASKED), {"delimiter": ""}, match="one byte", when="run"),
+            Bad((text_of("1\tx"), ASKED), {"key_index": -2}, match="keys are int64.*whole line", when="run"),
+            Bad((text_of("1\tx", "1\ty"), ASKED), match="twice, with different values", when="run"),
+        ],
+        dtypes=(),
+        no_empty="the file is a scalar",
+        data_dependent=True,
     ),
     OpRecord(
         "LookupTableRemoveV2",
@@ -179,6 +231,44 @@ def test_a_table_that_is_filled_once():
             session.run(change)
         keys, values = session.run(table.export())
         assert dict(zip(keys, values)) == {b"a": 1, b"b": 2}
+
+
+def test_tables_of_text(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_bytes(b"the 1.5 10\r\na 2.5 20\nan -3 30")
+    lookup = tf.lookup
+    words = lookup.StaticHashTable(lookup.TextFileStringTableInitializer(str(path)), "?")
+    numbers = lookup.StaticHashTable(lookup.TextFileIdTableInitializer(str(path), vocab_size=2), -1)
+    floats = lookup.StaticHashTable(
+        lookup.TextFileInitializer(str(path), tf.string, 0, tf.float32, 1, delimiter=" "), 0.0
+    )
+    counts = lookup.StaticHashTable(
+        lookup.TextFileInitializer(str(path), tf.int64, 2, tf.int32, 2, delimiter=" "), 0
+    )
+    with tf.Session() as session:
+        session.run(tf.tables_initializer())
+        found = session.run(
+            [
+                words.lookup(tf.constant([2, 0, 3], tf.int64)),
+                numbers.lookup(tf.constant(["a 2.5 20", "an -3 30"])),
+                floats.lookup(tf.constant(["an", "a", "none"])),
+                counts.lookup(tf.constant([20, 1], tf.int64)),
+            ]
+        )
+    assert [value.tolist() for value in found] == [
+        [b"an -3 30", b"the 1.5 10", b"?"],
+        *([1, -1], [-3, 2.5, 0], [20, 0]),
+    ]
+    assert len(tf.get_collection(tf.GraphKeys.ASSET_FILEPATHS)) == 4
+    with pytest.raises(ValueError, match="key_index is -2, which is no int64"):
+        lookup.TextFileInitializer(str(path), tf.int64, lookup.TextFileIndex.WHOLE_LINE, tf.int64, 0)
+    with pytest.raises(ValueError, match="vocab_size is 0"):
+        lookup.TextFileIdTableInitializer(str(path), vocab_size=0)
+    with pytest.raises(TypeError, match="cannot be filled with string keys and int64 values"):
+        lookup.TextFileIdTableInitializer(str(path)).initialize(words)
+    missing = lookup.StaticHashTable(lookup.TextFileIdTableInitializer("no/such/file"), -1)
+    with tf.Session() as session, pytest.raises(tf.errors.NotFoundError, match="no/such/file"):
+        session.run(missing.initializer)
 
 
 def test_wrong_tables():

@@ -447,6 +447,17 @@ def test_what_a_constant_waits_for_is_not_waited_for_by_its_group():
     check(result, {x: a})
 
 
+def test_who_waits_for_what_a_member_passes_on_waits_for_its_group():
+    a = random(6, 3)
+    x = placeholder(a)
+    twice = x * 2.0
+    result = tf.exp(twice)
+    unread = tf.reshape(-twice, [3, 6])  # as gradients that nobody asked for are
+    with tf.control_dependencies([unread]):
+        later = tf.Variable(1.0).assign_add(1.0)
+    check([result, later], {x: a})
+
+
 def test_a_wrong_value_is_found():
     """The comparison itself can fail."""
     a = random(3)

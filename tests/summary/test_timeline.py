@@ -89,3 +89,29 @@ def test_cost_graph_and_partitions():
         (part,) = metadata.partition_graphs
         assert {"y", "unique"} <= {node.name for node in part.node}
         session.run(first, {x: np.ones([4, 3])}, options=tf.RunOptions(), run_metadata=metadata)
+
+
+def test_what_was_fused_goes_by_the_name_of_a_node_of_the_graph():
+    """So that viewers of the graph find it."""
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        x = tf.placeholder(tf.float32, [None], name="x")
+        with tf.name_scope("layer"):
+            y = tf.exp(tf.tanh(x * 2.0), name="y")
+        stats = tf.profile(session, y, {x: np.ones(5000)}).step_stats
+        nodes = {node.node_name: node for device in stats.dev_stats for node in device.node_stats}
+        assert all(graph.get_operation_by_name(name) for name in nodes)
+        assert nodes["layer/y"].timeline_label.startswith("layer/y/fused = _Elementwise(Mul, Tanh, Exp")
+
+
+def test_outputs_are_described_one_by_one():
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.placeholder(tf.float32, [4], name="x")
+        values, places = tf.unique(x, name="unique")
+        stats = tf.profile(session, [values, places], {x: [1.0, 2.0, 1.0, 1.0]}).step_stats
+        nodes = {node.node_name: node for device in stats.dev_stats for node in device.node_stats}
+        described = [output.tensor_description for output in nodes["unique"].output]
+        assert [output.slot for output in nodes["unique"].output] == [0, 1]
+        assert [one.dtype for one in described] == [tf.float32.as_datatype_enum, tf.int32.as_datatype_enum]
+        # How many there are of the first depends on data.
+        assert [[dim.size for dim in one.shape.dim] for one in described] == [[-1], [4]]
+        assert [one.allocation_description.requested_bytes for one in described] == [0, 16]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import headrace as tf
+from headrace.framework import raw
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "checkpoints"
 VALUES = {
@@ -157,6 +158,24 @@ def test_one_in_some_hours_stays(tmp_path):
     assert tf.train.get_checkpoint_state(tmp_path).last_preserved_timestamp > 0
 
 
+def test_one_in_so_many_hours_stays_for_good(tmp_path, monkeypatch):
+    tf.Variable(0.0, name="v")
+    now = 1e9
+    monkeypatch.setattr(time, "time", lambda: now)
+    saver = tf.train.Saver(max_to_keep=1, keep_checkpoint_every_n_hours=2)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for step in range(10):
+            saver.save(sess, str(tmp_path / "m"), global_step=step, write_meta_graph=False)
+            now += 1900  # a little more than half an hour
+    kept = [step for step in range(10) if tf.train.checkpoint_exists(str(tmp_path / f"m-{step}"))]
+    # The first that is two hours old or more, and four; and the newest.
+    assert kept == [4, 8, 9]
+    state = tf.train.get_checkpoint_state(tmp_path)
+    assert list(state.all_model_checkpoint_paths) == [str(tmp_path / "m-9")]
+    assert state.last_preserved_timestamp == 1e9 + 8 * 1900
+
+
 def test_relative_paths_move_with_their_folder(tmp_path):
     tf.Variable(0.0, name="v")
     saver = tf.train.Saver(save_relative_paths=True)
@@ -235,6 +254,143 @@ def test_init_from_checkpoint(tmp_path):
         tf.train.init_from_checkpoint(path, {"a/v": u})
     with pytest.raises(ValueError, match="no tensor 'x'"):
         tf.train.init_from_checkpoint(path, {"x": u})
+
+
+def test_init_from_checkpoint_by_names_scopes_and_partitions(tmp_path):
+    values = {"a/v": [1.0, 2.0], "a/b/w": [3.0], "u": [4.0], "p": np.arange(12, dtype="f").reshape(6, 2)}
+    path = saved(tmp_path, values)
+
+    def made(*pairs, like="u"):
+        """What variables of these names start from."""
+        with tf.Graph().as_default(), tf.Session() as sess:
+            shapes = {"v": [2], "w": [1], "u": [1], "p": [6, 2]}
+            names = ["a/v", "a/b/w", "u"] if like == "u" else ["x/a/v", "x/a/b/w"]
+            some = {
+                name: tf.get_variable(name, shapes[name[-1]], initializer=tf.zeros_initializer())
+                for name in names
+            }
+            parts = tf.get_variable(
+                "p" if like == "u" else "x/p",
+                [6, 2],
+                initializer=tf.zeros_initializer(),
+                partitioner=tf.fixed_size_partitioner(3),
+            )
+            for where, assignment in pairs:
+                tf.train.init_from_checkpoint(where, assignment(some, parts))
+            sess.run(tf.global_variables_initializer())
+            found = {name: sess.run(variable).tolist() for name, variable in some.items()}
+            return found, sess.run(parts.as_tensor())
+
+    nothing = {"a/v": [0, 0], "a/b/w": [0], "u": [0]}
+    whole = {"a/v": [1, 2], "a/b/w": [3], "u": [4]}
+    # All there are.
+    found, p = made((path, lambda some, parts: {"/": "/"}))
+    assert found == whole
+    assert same(p, values["p"])
+    # Into a scope, of a folder's latest.
+    found, p = made((tmp_path, lambda some, parts: {"/": "x/"}), like="x")
+    assert found == {"x/a/v": [1, 2], "x/a/b/w": [3]}
+    assert same(p, values["p"])
+    # Scopes within scopes, by pairs.
+    found, p = made((path, lambda some, parts: [("a/b/", "a/b/")]))
+    assert found == nothing | {"a/b/w": [3]}
+    assert same(p, np.zeros((6, 2)))
+    # Names, and variables.
+    found, _ = made((path, lambda some, parts: {"a/b/w": "u", "u": some["a/b/w"]}))
+    assert found == nothing | {"u": [3], "a/b/w": [4]}
+    # Partitions: by name, as a variable, and as a list.
+    for assignment in (
+        lambda some, parts: {"p": "p"},
+        lambda some, parts: {"p": parts},
+        lambda some, parts: {"p": list(parts)},
+    ):
+        assert same(made((path, assignment))[1], values["p"])
+    # The older format, in its file and by its tensors.
+    with tf.Session() as sess:
+        w = tf.get_variable("net/w", [2, 3])
+        tf.train.init_from_checkpoint(GOLDEN / "v1", {"net/w": w})
+        sess.run(w.initializer)
+        assert same(sess.run(w), VALUES["net/w"])
+    for wrong, match in (
+        ({"a/": "nowhere/"}, "no variable in the scope"),
+        ({"u": "nothing"}, "no variable 'nothing'"),
+        ({"nowhere/": "a/"}, "no tensor 'nowhere/"),
+        ({"p": "u"}, "shape"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            made((path, lambda some, parts, wrong=wrong: wrong))
+
+
+@pytest.mark.parametrize("name", ["v2", "sharded", "v1"])
+def test_tensors_of_a_file_of_any_format(name):
+    listed = tf.train.list_variables(GOLDEN / name)
+    assert listed == sorted(listed)
+    assert ("net/table", [5, 2]) in listed
+    assert same(tf.train.load_variable(GOLDEN / name, "net/table"), VALUES["net/table"])
+    assert same(tf.train.load_variable(str(GOLDEN / name), "net/w:0"), VALUES["net/w"])
+    with pytest.raises(tf.errors.NotFoundError, match="did you mean 'net/w'"):
+        tf.train.load_variable(GOLDEN / name, "net/ww")
+    reader = tf.train.load_checkpoint(GOLDEN / name)
+    assert reader.has_tensor("global_step")
+    assert reader.get_variable_to_dtype_map()["net/w"] == tf.float32
+    with tf.Session() as sess:
+        w = tf.get_variable("net/w", [2, 3])
+        tf.train.Saver([w]).restore(sess, str(GOLDEN / name))
+        assert same(sess.run(w), VALUES["net/w"])
+
+
+def test_tensors_of_a_folder(tmp_path):
+    with pytest.raises(ValueError, match="no checkpoint in the folder"):
+        tf.train.list_variables(tmp_path)
+    saved(tmp_path, {"v": [1.0]})
+    assert tf.train.list_variables(tmp_path) == [("v", [1])]
+    assert same(tf.train.load_variable(tmp_path, "v"), [1.0])
+    assert tf.train.load_checkpoint(str(tmp_path)).has_tensor("v")
+    with pytest.raises(tf.errors.NotFoundError, match=r"no file .*nothing\.index"):
+        tf.train.NewCheckpointReader(tmp_path / "nothing")
+
+
+def test_a_state_file_may_lead_elsewhere_but_only_to_be_read(tmp_path):
+    """Checkpoints are looked for where it says, as other programs do; nothing is removed there."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    path = saved(tmp_path / "there", {"v": [1.0]})
+    before = sorted(os.listdir(tmp_path / "there"))
+    for named in ("../there/model", path):
+        (tmp_path / "here" / "checkpoint").write_text(
+            f'model_checkpoint_path: "{named}"\nall_model_checkpoint_paths: "{named}"\n'
+        )
+        assert tf.train.load_variable(tmp_path / "here", "v") == [1.0]
+        with tf.Graph().as_default(), tf.Session() as sess:
+            tf.Variable([0.0], name="v")
+            saver = tf.train.Saver(max_to_keep=1)
+            saver.restore(sess, tf.train.latest_checkpoint(tmp_path / "here"))
+            saver.save(sess, str(tmp_path / "here" / "model"))
+        assert sorted(os.listdir(tmp_path / "there")) == before
+    for hostile in ("/dev/null", "a\\000b", "x" * 100_000, "../" * 5000, ""):
+        (tmp_path / "here" / "checkpoint").write_text(f'model_checkpoint_path: "{hostile}"\n')
+        assert tf.train.latest_checkpoint(tmp_path / "here") is None
+    for bad in (b"\xff\xfe", b"model_checkpoint_path: 3", b"{" * 100_000):
+        (tmp_path / "here" / "checkpoint").write_bytes(bad)
+        assert tf.train.get_checkpoint_state(tmp_path / "here") is None
+    os.unlink(tmp_path / "here" / "checkpoint")
+    (tmp_path / "here" / "checkpoint").mkdir()
+    assert tf.train.get_checkpoint_state(tmp_path / "here") is None
+
+
+def test_names_of_tensors_are_no_paths(tmp_path):
+    """A name that looks like one is a name, a zero in it is told."""
+    with tf.Session() as sess:
+        names = ["../v", "/etc/v", "a\0b", "\n"]
+        values = [tf.constant([float(i)]) for i in range(4)]
+        sess.run(raw.SaveV2(str(tmp_path / "m"), names, [""] * 4, values))
+    assert sorted(os.listdir(tmp_path)) == ["m.data-00000-of-00001", "m.index"]
+    reader = tf.train.NewCheckpointReader(tmp_path / "m")
+    assert {name: float(reader.get_tensor(name)[0]) for name in names} == dict(zip(names, range(4)))
+    data = tmp_path / "m.data-00000-of-00001"
+    data.write_bytes(bytes(16))
+    with pytest.raises(tf.errors.DataLossError, match=r"tensor 'a\\0b' at byte .* is damaged: its checksum"):
+        reader.get_tensor("a\0b")
 
 
 def test_graphs_come_back_with_their_collections(tmp_path):
@@ -428,3 +584,22 @@ with tf.Session() as sess:
     subprocess.run([sys.executable, "-c", code], check=True)
     assert same(tf.train.load_variable(path, "v"), np.ones(10))
     assert not list(tmp_path.glob("*tmp*"))
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_attributes_with_their_defaults_may_be_left_out(tmp_path, as_text):
+    x = tf.placeholder(tf.float32, [2, 2], name="x")
+    tf.matmul(x, tf.get_variable("w", [2, 2]), transpose_b=True, name="y")
+    path = str(tmp_path / "graph")
+    whole = tf.train.export_meta_graph(path, as_text=as_text)
+    stripped = tf.train.export_meta_graph(path, as_text=as_text, strip_default_attrs=True)
+    (y,) = (node for node in whole.graph_def.node if node.name == "y")
+    assert set(y.attr) >= {"T", "transpose_a", "transpose_b"}
+    assert not whole.meta_info_def.stripped_default_attrs
+    (y,) = (node for node in stripped.graph_def.node if node.name == "y")
+    assert set(y.attr) == {"T", "transpose_b"}
+    assert stripped.meta_info_def.stripped_default_attrs
+    with tf.Graph().as_default() as graph:
+        tf.train.import_meta_graph(path)
+        assert graph.get_operation_by_name("y").get_attr("transpose_a") is False
+        assert graph.get_operation_by_name("y").get_attr("transpose_b") is True
