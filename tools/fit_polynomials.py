@@ -60,6 +60,17 @@ def main() -> None:
     show(
         "log", fit(lambda x: (np.log1p(x) - x + x**2 / 2) / x**3, lambda x: x**3 / np.log1p(x), low, high, 9)
     )
+    # tanh(x) = x + x^3 p(x^2) below 0.55
+    show(
+        "tanh",
+        fit(
+            lambda s: (np.tanh(np.sqrt(s)) / np.sqrt(s) - 1) / s,
+            lambda s: s * np.sqrt(s) / np.tanh(np.sqrt(s)),
+            1e-4,
+            0.55**2,
+            4,
+        ),
+    )
     # erf(x) = x + x p(x^2) below 1, 1 - exp(p(x)) above
     erf = np.vectorize(math.erf, otypes=[float])
     erfc = np.vectorize(math.erfc, otypes=[float])

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 #include <queue>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -38,6 +39,7 @@ class CpuExecutable::Builder {
     }
     place_results();
     find_lifetimes();
+    find_holders();
     share_in_place();
     place_in_arena();
     if (made_.in_order_) {
@@ -94,13 +96,17 @@ class CpuExecutable::Builder {
     for (int i = 0; i < node.num_outputs(); ++i) outputs.push_back({node.dtype(i), node.shape(i)});
 
     PrepareContext context(node, inputs, std::move(constants), outputs, environment_);
+    context.allow_sharing();
     instruction.kernel = prepare(context);
-    for (int i = 0; i < node.num_outputs(); ++i) {
+    const bool in_pieces = hand_out_pieces(node, context, instruction);
+    for (int i = 0; !in_pieces && i < node.num_outputs(); ++i) {
       instruction.outputs.push_back(make_output(node, i, context, instruction));
       if (outputs[i].shape.is_full()) instruction.output_bytes += bytes_of(outputs[i]);
     }
     in_place_.push_back(context.in_place());
     scratch_.push_back(context.scratch_bytes());
+    held_.push_back(context.held());
+    shared_.push_back(context.shared());
     instruction.input_types = std::move(inputs);
     instruction.node = node.name();
     instruction.op = node.attr_or("_label", node.op().name());
@@ -152,6 +158,35 @@ class CpuExecutable::Builder {
     return add_value({&node, i}, std::move(value));
   }
 
+  // Lets all outputs be parts of inputs' memory, if that is what they are.
+  bool hand_out_pieces(Node& node, const PrepareContext& context, Instruction& instruction) {
+    const auto& pieces = context.pieces();
+    if (pieces.empty()) return false;
+    for (int i = 0; i < int(pieces.size()); ++i) {
+      if (!pieces[std::size_t(i)] || pieces[std::size_t(i)]->offset % kAlignment != 0) return false;
+      const Home home = made_.values_[instruction.inputs.at(pieces[std::size_t(i)]->input)].home;
+      if (home == Home::fixed || is_result({&node, i})) return false;
+    }
+    std::vector<PrepareContext::Piece> granted;
+    for (int i = 0; i < int(pieces.size()); ++i) {
+      const auto piece = *pieces[std::size_t(i)];
+      const int from = instruction.inputs[std::size_t(piece.input)];
+      const Value& source = made_.values_[from];
+      Value value{.home = Home::piece, .type = {node.dtype(i), node.shape(i)}, .fixed = {}};
+      value.whole = source.home == Home::piece ? source.whole : from;
+      value.first = int(made_.instructions_.size());
+      instruction.outputs.push_back(add_value({&node, i}, std::move(value)));
+      granted.push_back(piece);
+    }
+    instruction.kernel = kernel([granted = std::move(granted)](RunContext& r) {
+      for (std::size_t i = 0; i < granted.size(); ++i) r.point(int(i), granted[i].input, granted[i].offset);
+    });
+    return true;
+  }
+  bool is_result(Output output) const {
+    return std::find(function_.results.begin(), function_.results.end(), output) != function_.results.end();
+  }
+
   static std::int64_t bytes_of(const ValueType& type) {
     return checked_mul(type.shape.size(), std::int64_t(size_of(type.dtype)));
   }
@@ -186,15 +221,67 @@ class CpuExecutable::Builder {
       for (int value : instruction.outputs) touch(value, position);
       for (int value : instruction.inputs) touch(value, position);
     }
-    for (const auto& [value, type] : made_.result_values_) made_.values_[value].last = end;
+    for (const auto& [value, type] : made_.result_values_) {
+      made_.values_[value].last = end;
+      if (const int whole = made_.values_[value].whole; whole >= 0) made_.values_[whole].last = end;
+    }
     for (int value = 0; value < int(made_.values_.size()); ++value) {
       const Value& v = made_.values_[value];
-      if (is_held(v) && v.last < end && end > 0) made_.instructions_[v.last].releases.push_back(value);
+      if (is_held(v) && v.last < end && end > 0 && !reads_with_piece(made_.instructions_[v.last], value))
+        made_.instructions_[v.last].releases.push_back(value);
     }
   }
+  // Who uses a piece uses the whole.
   void touch(int value, int position) {
+    if (made_.values_[value].whole >= 0) touch(made_.values_[value].whole, position);
     made_.values_[value].last = std::max(made_.values_[value].last, position);
     if (users_[value].empty() || users_[value].back() != position) users_[value].push_back(position);
+  }
+  // Whether an instruction reads a value and, under another name, a piece of it: it must not take the value
+  // for its own then.
+  bool reads_with_piece(const Instruction& instruction, int value) const {
+    const auto& inputs = instruction.inputs;
+    return std::find(inputs.begin(), inputs.end(), value) != inputs.end() &&
+           std::any_of(inputs.begin(), inputs.end(),
+                       [&](int other) { return made_.values_[other].whole == value; });
+  }
+
+  // Values that are joined are made in their place of the joined one, so that nobody has to copy them. On
+  // lanes nobody knows which of them comes first and has to wait for the memory.
+  void find_holders() {
+    holder_of_.assign(made_.values_.size(), {-1, 0});
+    if (!made_.in_order_) return;
+    for (int position = 0; position < int(held_.size()); ++position) {
+      const Instruction& instruction = made_.instructions_[position];
+      for (const auto& [output, input, offset] : held_[position]) {
+        const int whole = instruction.outputs.at(output), part = instruction.inputs.at(input);
+        const Value &holder = made_.values_[whole], &value = made_.values_[part];
+        if (holder.home != Home::arena || value.home != Home::arena || holder_of_[part].first >= 0 ||
+            offset % kAlignment != 0 || value.first >= position) {
+          continue;
+        }
+        holder_of_[part] = {whole, offset};
+      }
+    }
+    // In the order in which they are made: a holder may be held itself.
+    for (int value = 0; value < int(made_.values_.size()); ++value) {
+      if (const int whole = holder_of_[value].first; whole >= 0) {
+        made_.values_[whole].last = std::max(made_.values_[whole].last, made_.values_[value].last);
+      }
+    }
+  }
+  // The block of the outermost holder, in use from its first part on.
+  int block_of_holder(int value) {
+    const int whole = holder_of_[value].first;
+    if (whole >= 0) return block_of_holder(whole);
+    if (block_of_[value] < 0)
+      block_of_[value] =
+          add_block(std::size_t(bytes_of(made_.values_[value].type)), made_.values_[value].first);
+    return block_of_[value];
+  }
+  std::size_t offset_in_block(int value) const {
+    const auto& [whole, offset] = holder_of_[value];
+    return whole < 0 ? 0 : offset + offset_in_block(whole);
   }
   static bool is_held(const Value& value) { return value.home == Home::own || value.home == Home::argument; }
 
@@ -207,11 +294,22 @@ class CpuExecutable::Builder {
       for (std::size_t i = 0; i < instruction.outputs.size(); ++i) {
         const int out = instruction.outputs[i];
         Value& value = made_.values_[out];
-        if (value.home != Home::arena || value.first != position || block_of_[out] >= 0) continue;
+        if (value.home != Home::arena || value.first != position) continue;
+        if (holder_of_[out].first >= 0) {
+          block_of_[out] = block_of_holder(out);
+          taken_.insert(out);
+        }
+        if (block_of_[out] >= 0) {
+          Block& block = blocks_[block_of_[out]];
+          block.first = std::min(block.first, position);
+          block.last = std::max(block.last, value.last);
+          continue;
+        }
         for (int input : in_place_[position][i]) {
           const int in = instruction.inputs.at(input);
           if (block_of_[in] < 0 || made_.values_[in].last != position || taken_.contains(in)) continue;
           if (bytes_of(made_.values_[in].type) != bytes_of(value.type)) continue;
+          if (reads_with_piece(instruction, in)) continue;
           if (!only_read_elementwise(instruction, position, int(i), in)) continue;
           if (!readers_may_precede(in, position)) continue;
           block_of_[out] = block_of_[in];
@@ -260,14 +358,39 @@ class CpuExecutable::Builder {
       if (scratch_[position] == 0) continue;
       scratch_block[position] = add_block(scratch_[position], position);
     }
+    std::vector<std::pair<int, int>> shared_blocks = share_memory();
     made_.arena_bytes_ = made_.in_order_ ? assign_offsets(blocks_) : assign_offsets_on_lanes();
     for (std::size_t value = 0; value < made_.values_.size(); ++value) {
-      if (block_of_[value] >= 0) made_.values_[value].offset = blocks_[block_of_[value]].offset;
+      if (block_of_[value] < 0) continue;
+      made_.values_[value].offset = blocks_[block_of_[value]].offset + offset_in_block(int(value));
     }
+    for (const auto& [position, block] : shared_blocks)
+      made_.instructions_[position].shared_offset = blocks_[block].offset;
     for (int position = 0; position < int(scratch_.size()); ++position) {
       if (scratch_block[position] >= 0)
         made_.instructions_[position].scratch_offset = blocks_[scratch_block[position]].offset;
     }
+  }
+
+  // Blocks for what kernels make of one value and share; (instruction, block). On lanes each makes its own,
+  // so that nobody waits for another.
+  std::vector<std::pair<int, int>> share_memory() {
+    std::vector<std::pair<int, int>> made;
+    std::map<std::tuple<int, std::string, std::size_t>, int> known;
+    for (int position = 0; position < int(shared_.size()); ++position) {
+      if (!shared_[position]) continue;
+      const auto& [input, name, bytes] = *shared_[position];
+      Instruction& instruction = made_.instructions_[position];
+      const auto [it, added] = known.try_emplace({instruction.inputs.at(input), name, bytes}, 0);
+      if (added || !made_.in_order_) {
+        it->second = add_block(bytes, position);
+      } else {
+        instruction.shared_filled = true;
+        blocks_[it->second].last = position;
+      }
+      made.push_back({position, it->second});
+    }
+    return made;
   }
 
   // Where instructions run as they come, memory passes on only where that makes nobody wait for more blocking
@@ -363,9 +486,12 @@ class CpuExecutable::Builder {
   MayWait may_wait_;
   std::vector<std::pair<int, int>> edges_;  // (before, after)
   Waits waits_;
-  std::vector<std::vector<int>> users_;                  // by value: instructions that write or read it
-  std::vector<std::vector<std::vector<int>>> in_place_;  // by instruction and output
-  std::vector<std::size_t> scratch_;                     // by instruction
+  std::vector<std::vector<int>> users_;                        // by value: instructions that write or read it
+  std::vector<std::vector<std::vector<int>>> in_place_;        // by instruction and output
+  std::vector<std::size_t> scratch_;                           // by instruction
+  std::vector<std::vector<PrepareContext::Held>> held_;        // by instruction
+  std::vector<std::optional<PrepareContext::Shared>> shared_;  // by instruction
+  std::vector<std::pair<int, std::size_t>> holder_of_;  // by value: who holds it (or -1), from which byte on
   std::vector<Block> blocks_;
   std::vector<std::vector<int>> last_users_;  // by block: of the last value in it
   std::vector<int> block_of_;                 // by value; -1 outside the arena
@@ -448,11 +574,17 @@ void CpuExecutable::give_back(std::unique_ptr<Frame> frame) {
   idle_frames_.push_back(std::move(frame));
 }
 
+SharedMemory CpuExecutable::shared_memory(const Instruction& instruction, const Frame& frame) {
+  if (!instruction.shared_offset) return {};
+  return {static_cast<char*>(frame.arena->data()) + *instruction.shared_offset, instruction.shared_filled};
+}
+
 void CpuExecutable::execute(int position, Frame& frame, Step& step, int lane) const {
   const Instruction& instruction = instructions_[position];
   RunContext context(frame.slots.data(), instruction.inputs, instruction.outputs, instruction.input_types,
                      instruction.releases,
-                     static_cast<char*>(frame.arena->data()) + instruction.scratch_offset, step);
+                     static_cast<char*>(frame.arena->data()) + instruction.scratch_offset, step,
+                     shared_memory(instruction, frame));
   if (step.trace && !instruction.kernel->does_nothing()) [[unlikely]] {
     const std::int64_t start = now_ns();
     instruction.kernel->run(context);
@@ -619,6 +751,11 @@ void CpuExecutable::run(Step& step, std::span<Tensor> arguments, std::span<Tenso
   for (std::size_t i = 0; i < results.size(); ++i) {
     const auto& [value, type] = result_values_[i];
     const Tensor& held = frame.slots[value].held;
+    if (values_[value].home == Home::piece) {
+      if (!reusable(results[i], type)) results[i] = Tensor(type.dtype, type.shape);
+      copy_elements(type.dtype, frame.slots[value].data, results[i].raw(), results[i].size());
+      continue;
+    }
     // The shape of an own output may only be known now.
     const bool as_is = !type.shape.is_full() || held.shape() == type.shape;
     results[i] = as_is ? held : held.reshaped(type.shape);

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,14 +31,16 @@ class CpuExecutable : public Executable {
     fixed,     // the same tensor in every run
     own,       // made by the kernel that computes it
     result,    // memory that leaves with the results
+    piece,     // a part of another value's memory
   };
   struct Value {
     Home home;
     ValueType type;
-    std::size_t offset = 0;  // of arena
+    std::size_t offset = 0;  // in the arena
     int index = -1;          // argument or result number
     Tensor fixed;
     int first = 0, last = 0;  // steps that write it first and read it last
+    int whole = -1;           // of piece: the value that it is a part of
   };
   struct Instruction {
     std::unique_ptr<Kernel> kernel;
@@ -47,6 +50,8 @@ class CpuExecutable : public Executable {
     std::vector<int> shares;    // held values that others read at the same time: the last one releases them
     std::vector<int> promised;  // own outputs whose shape was known when this was planned
     std::size_t scratch_offset = 0;
+    std::optional<std::size_t> shared_offset = {};
+    bool shared_filled = false;  // by an instruction before this one
     std::string node, op, source;  // for errors and traces
     std::int64_t output_bytes = 0;
   };
@@ -65,6 +70,7 @@ class CpuExecutable : public Executable {
   BufferRef allocate_arena();
   void give_back(std::unique_ptr<Frame> frame);
   void execute(int position, Frame& frame, Step& step, int lane) const;
+  static SharedMemory shared_memory(const Instruction& instruction, const Frame& frame);
   void run_in_order(Frame& frame, Step& step) const;
   // Gives results memory: what the caller hands in where that will do.
   void place_results(Frame& frame, std::span<Tensor> results) const;

@@ -247,6 +247,7 @@ std::unique_ptr<Kernel> prepare_transpose(PrepareContext& c) {
 struct Part {
   StridedCopy copy;
   std::int64_t offset;  // in the whole
+  bool contiguous;      // there, too
 };
 
 enum class Direction { in, out };  // into the whole, or out of it
@@ -263,7 +264,7 @@ std::vector<Part> parts_of(DType dtype, const Shape& whole, int axis, const Ints
     const Ints dims{outer, size * inner}, in_part{size * inner, 1}, in_whole{row, 1};
     parts.push_back({direction == Direction::in ? StridedCopy(dtype, dims, in_part, in_whole)
                                                 : StridedCopy(dtype, dims, in_whole, in_part),
-                     offset});
+                     offset, outer == 1});
     offset += size * inner;
   }
   require(offset == row, "the parts add up to ", inner ? offset / inner : 0, ", but dimension ", axis,
@@ -271,17 +272,37 @@ std::vector<Part> parts_of(DType dtype, const Shape& whole, int axis, const Ints
   return parts;
 }
 
+std::size_t bytes_at(DType dtype, const Part& part) { return std::size_t(part.offset) * size_of(dtype); }
+
 std::unique_ptr<Kernel> join(PrepareContext& c, int first, FromInts<std::vector<Part>> parts) {
-  return kernel([parts = std::move(parts), first, output = OutputMemory(c, 0)](RunContext& r) {
+  const DType dtype = c.output_dtype(0);
+  if (const auto* known = parts.now(); known && is_plain(dtype)) {
+    for (int i = 0; i < int(known->size()); ++i) {
+      const Part& part = (*known)[std::size_t(i)];
+      if (part.contiguous) c.hold(0, first + i, bytes_at(dtype, part));
+    }
+  }
+  return kernel([parts = std::move(parts), dtype, first, output = OutputMemory(c, 0)](RunContext& r) {
     void* to = output(r);
     parts.with(r, [&](const std::vector<Part>& all) {
-      for (int i = 0; i < int(all.size()); ++i)
-        all[std::size_t(i)].copy.run(r.input<void>(first + i), 0, to, all[std::size_t(i)].offset);
+      for (int i = 0; i < int(all.size()); ++i) {
+        const Part& part = all[std::size_t(i)];
+        const void* from = r.input<void>(first + i);
+        const bool is_there = part.contiguous && is_plain(dtype) &&
+                              from == static_cast<const char*>(to) + bytes_at(dtype, part);
+        if (!is_there) part.copy.run(from, 0, to, part.offset);
+      }
     });
   });
 }
 
 std::unique_ptr<Kernel> take_apart(PrepareContext& c, int input, FromInts<std::vector<Part>> parts) {
+  if (const auto* known = parts.now(); known && is_plain(c.input_dtype(input))) {
+    for (int i = 0; i < int(known->size()); ++i) {
+      const Part& part = (*known)[std::size_t(i)];
+      if (part.contiguous) c.piece(i, input, bytes_at(c.input_dtype(input), part));
+    }
+  }
   std::vector<OutputMemory> outputs;
   for (int i = 0; i < c.num_outputs(); ++i) outputs.emplace_back(c, i);
   return kernel([parts = std::move(parts), input, outputs](RunContext& r) {
@@ -346,6 +367,40 @@ std::unique_ptr<Kernel> split(PrepareContext& c, int value, int axis_input) {
 }
 std::unique_ptr<Kernel> prepare_split(PrepareContext& c) { return split(c, 1, 0); }
 std::unique_ptr<Kernel> prepare_split_v(PrepareContext& c) { return split(c, 0, 2); }
+
+// Where parts along an axis begin, for tapes.
+std::optional<Boxes> boxes_along(const Node& node, int axis_input, int value, const Shape& whole,
+                                 const std::vector<Shape>& shapes) {
+  const Tensor* axis = node.input(axis_input).node->constant();
+  if (!axis || !whole.is_full() || whole.rank() == 0) return std::nullopt;
+  const std::int64_t given = to_ints(*axis)[0];
+  if (given < -whole.rank() || given >= whole.rank()) return std::nullopt;
+  Boxes boxes{value, {}};
+  std::vector<std::int64_t> begin(std::size_t(whole.rank()), 0);
+  for (const Shape& shape : shapes) {
+    if (!shape.is_full()) return std::nullopt;
+    boxes.begins.push_back(begin);
+    begin[std::size_t(normalize_axis(given, whole.rank()))] +=
+        shape[int(normalize_axis(given, whole.rank()))];
+  }
+  return boxes;
+}
+FindBoxes cut_along(int axis_input, int value) {
+  return [=](const Node& node) {
+    std::vector<Shape> shapes;
+    for (int i = 0; i < node.num_outputs(); ++i) shapes.push_back(node.shape(i));
+    const int axis = axis_input < 0 ? axis_input + int(node.inputs().size()) : axis_input;
+    return boxes_along(node, axis, value, node.input(value).shape(), shapes);
+  };
+}
+FindBoxes joined_along(bool axis_first) {
+  return [=](const Node& node) {
+    const int count = int(node.inputs().size()) - 1, first = axis_first ? 1 : 0;
+    std::vector<Shape> shapes;
+    for (int i = first; i < first + count; ++i) shapes.push_back(node.input(i).shape());
+    return boxes_along(node, axis_first ? 0 : count, first, node.shape(0), shapes);
+  };
+}
 
 // ---- filling and repeating
 
@@ -677,6 +732,10 @@ HEADRACE_KERNELS(array) {
   add_kernel("Unpack", prepare_unpack);
   add_kernel("Split", prepare_split);
   add_kernel("SplitV", prepare_split_v);
+  add_cut("Split", cut_along(0, 1));
+  add_cut("SplitV", cut_along(-1, 0));
+  add_join("Concat", joined_along(true));
+  add_join("ConcatV2", joined_along(false));
 
   add_kernel("Fill", prepare_fill);
   add_kernel("ZerosLike", prepare_zeros_like);

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <numeric>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,7 @@ namespace {
 // What the values of one block take together: most of a first-level cache.
 constexpr std::int64_t kCacheBytes = 24 << 10;
 constexpr std::int64_t kLeastBlock = 256, kMostBlock = 2048;  // elements
+constexpr std::int64_t kLeastRun = 128;                       // elements that are worth a block of their own
 constexpr double kNsPerByte = 0.04;  // of memory traffic, to judge what threads are worth
 constexpr double kNsPerCall = 8;
 // Tapes that touch more memory than this fetch the next block ahead of time: loops that take long leave the
@@ -130,7 +133,9 @@ struct Place {
   int index = -1;  // of the input or the output
   std::size_t width = 0;
   std::vector<std::int64_t> strides =
-      {};  // of inputs and numbers, by dimension, in elements; 0 where it repeats
+      {};                  // of inputs, numbers and outputs, by dimension, in elements; 0 where it repeats
+  std::int64_t begin = 0;  // the first element that is read or written
+  bool is_box = false;
   alignas(8) std::array<std::byte, 8> value{};
   bool direct = false;     // of inputs: a block of it is contiguous in memory
   int last = -1;           // the last call that reads it
@@ -150,7 +155,12 @@ class TapeKernel final : public Kernel {
     const std::int64_t most = block_size();
     split_ = int(dims.size());
     inner_ = 1;
-    while (split_ > 0 && inner_ * dims[std::size_t(split_ - 1)] <= most)
+    const auto breaks = [&](Place::Kind kind, int d) {  // a box of this kind is not contiguous along d, too
+      return std::any_of(places.begin(), places.end(), [&](const Place& place) {
+        return place.is_box && place.kind == kind && place.strides[std::size_t(d)] != inner_;
+      });
+    };
+    while (split_ > 0 && inner_ * dims[std::size_t(split_ - 1)] <= most && !breaks(Place::output, split_ - 1))
       inner_ *= dims[std::size_t(--split_)];
     if (split_ == 0) {  // one block: make room for a dimension to split
       dims.insert(dims.begin(), 1);
@@ -158,8 +168,12 @@ class TapeKernel final : public Kernel {
     } else {
       --split_;
     }
+    // Boxes are written where they stand, one run of neighbours after the other, and read so as well; only
+    // inputs with short runs are gathered first.
     const std::int64_t size = dims[std::size_t(split_)];
-    segments_ = (size + most / inner_ - 1) / (most / inner_);
+    const bool by_runs =
+        breaks(Place::output, split_) || (inner_ >= kLeastRun && breaks(Place::input, split_));
+    segments_ = by_runs ? size : (size + most / inner_ - 1) / (most / inner_);
     rows_ = (size + segments_ - 1) / segments_;
     segments_ = (size + rows_ - 1) / rows_;
     blocks_ = segments_;
@@ -237,7 +251,7 @@ class TapeKernel final : public Kernel {
     return std::clamp(elements / 64 * 64, kLeastBlock, kMostBlock);
   }
 
-  bool is_fed(const Place& place) const { return place.kind == Place::input || place.kind == Place::number; }
+  static bool has_strides(const Place& place) { return place.kind != Place::reg; }
 
   // Drops dimensions of size one and joins those that every operand steps through evenly.
   void collapse() {
@@ -247,12 +261,12 @@ class TapeKernel final : public Kernel {
       if (dims[d] == 1) continue;
       bool joins = !kept.empty();
       for (std::size_t k = 0; k < places.size() && joins; ++k) {
-        joins = !is_fed(places[k]) || strides[k].back() == places[k].strides[d] * dims[d];
+        joins = !has_strides(places[k]) || strides[k].back() == places[k].strides[d] * dims[d];
       }
       if (!joins) kept.push_back(1);
       kept.back() *= dims[d];
       for (std::size_t k = 0; k < places.size(); ++k) {
-        if (!is_fed(places[k])) continue;
+        if (!has_strides(places[k])) continue;
         if (joins) strides[k].pop_back();
         strides[k].push_back(places[k].strides[d]);
       }
@@ -307,19 +321,18 @@ class TapeKernel final : public Kernel {
     const std::int64_t size = dims[std::size_t(split_)];
     for (std::int64_t block = begin; block < end; ++block) {
       const std::int64_t row = block % segments_ * rows_, rows = std::min(rows_, size - row);
-      const std::int64_t first = (block / segments_ * size + row) * inner_;
       for (std::size_t k = 0; k < places.size(); ++k) {
         const Place& place = places[k];
         if (place.kind == Place::reg) continue;
-        if (place.kind == Place::output) {
-          at[k] = r.output<std::byte>(place.index) + std::size_t(first) * place.width;
-          continue;
-        }
-        std::int64_t offset = row * place.strides[std::size_t(split_)];
+        std::int64_t offset = place.begin + row * place.strides[std::size_t(split_)];
         std::int64_t index = block / segments_;
         for (int d = split_ - 1; d >= 0 && index > 0; --d) {
           offset += index % dims[std::size_t(d)] * place.strides[std::size_t(d)];
           index /= dims[std::size_t(d)];
+        }
+        if (place.kind == Place::output) {
+          at[k] = r.output<std::byte>(place.index) + std::size_t(offset) * place.width;
+          continue;
         }
         const std::byte* from =
             (place.kind == Place::input ? r.input<std::byte>(place.index) : place.value.data()) +
@@ -372,16 +385,21 @@ class Compiler {
   Compiler(PrepareContext& c, const Tape& tape) : c_(c), tape_(tape) {}
 
   std::unique_ptr<Kernel> compile() {
-    const std::int64_t size = c_.output_shape(0).size();
+    const std::int64_t size = tape_.entries.at(0).shape.size();
     if (size == 0) return kernel([](RunContext&) {});
     kernel_->dims = {size};
     for (const TapeEntry& entry : tape_.entries) find_dims(entry, size);
+    for (const TapeResult& result : tape_.results) {
+      if (result.is_box()) cut(tape_.entry_of(result, c_.num_inputs()).shape);
+    }
     read_inputs();
     for (std::size_t e = 0; e < tape_.entries.size(); ++e) {
       if (!add_entry(tape_.entries[e], c_.num_inputs() + int(e))) return nullptr;
     }
-    for (int k = 0; k < c_.num_outputs(); ++k) write_output(k);
-    for (int k = 0; k < c_.num_outputs(); ++k) allow_in_place(k);
+    for (const TapeResult& result : tape_.results) write_result(result);
+    for (const TapeResult& result : tape_.results) {
+      if (!result.is_box()) allow_in_place(result.output);
+    }
     kernel_->arrange();
     return std::move(kernel_);
   }
@@ -396,12 +414,15 @@ class Compiler {
     if (entry.shape.size() != size)
       internal("an entry of shape ", entry.shape, " on a tape of ", size, " elements");
     for (const TapeOperand& operand : entry.operands) {
-      if (operand.value < 0 || operand.shape.size() == size) continue;
-      auto common = common_dims(kernel_->dims, entry.shape.dims());
-      if (!common) internal("an entry of shape ", entry.shape, " cuts the tape's elements differently");
-      kernel_->dims = std::move(*common);
-      return;
+      if (operand.value < 0 || (operand.shape.size() == size && !operand.is_box())) continue;
+      return cut(entry.shape);
     }
+  }
+  // Lets the tape's dimensions cut those of a shape.
+  void cut(const Shape& shape) {
+    auto common = common_dims(kernel_->dims, shape.dims());
+    if (!common) internal("an entry of shape ", shape, " cuts the tape's elements differently");
+    kernel_->dims = std::move(*common);
   }
 
   void read_inputs() {
@@ -423,11 +444,15 @@ class Compiler {
 
   // The steps of an operand in the tape's dimensions, which cut those of the entry it belongs to.
   std::vector<std::int64_t> strides_on_tape(const Shape& operand, const Shape& entry) const {
+    if (operand.size() == 1) return std::vector<std::int64_t>(kernel_->dims.size(), 0);
+    if (operand.size() == entry.size()) return strides_of(kernel_->dims);
+    return strides_on_tape(operand, entry, strides_of(operand.dims()));
+  }
+  // The same of one with these steps.
+  std::vector<std::int64_t> strides_on_tape(const Shape& operand, const Shape& entry,
+                                            const std::vector<std::int64_t>& own) const {
     const auto& dims = kernel_->dims;
     std::vector<std::int64_t> strides(dims.size(), 0);
-    if (operand.size() == 1) return strides;
-    if (operand.size() == entry.size()) return strides_of(dims);
-    const auto own = strides_of(operand.dims());
     std::size_t d = dims.size();
     for (int i = 1; i <= entry.rank(); ++i) {
       const bool steps = i <= operand.rank() && operand[-i] != 1;
@@ -447,13 +472,18 @@ class Compiler {
     if (operand.value < 0) return place_of_number(operand.number, dtype);
     const Value& value = values_[std::size_t(operand.value)];
     if (operand.value >= c_.num_inputs()) return value.place;
-    auto strides = strides_on_tape(operand.shape, entry.shape);
-    const auto [known, added] = fed_.try_emplace({operand.value, strides}, -1);
+    auto strides = operand.is_box()
+                       ? strides_on_tape(operand.shape, entry.shape, strides_of(operand.whole.dims()))
+                       : strides_on_tape(operand.shape, entry.shape);
+    const std::int64_t begin = begin_of(operand.begin, operand.whole);
+    const auto [known, added] = fed_.try_emplace({operand.value, begin, strides}, -1);
     if (!added) return known->second;
     int place = add_place({.kind = Place::input,
                            .index = operand.value,
                            .width = size_of(value.dtype),
-                           .strides = std::move(strides)});
+                           .strides = std::move(strides),
+                           .begin = begin,
+                           .is_box = operand.is_box()});
     if (is_16_bit_float(value.dtype)) {
       const auto& tables = vector::tables();
       place = add_call(
@@ -461,6 +491,11 @@ class Compiler {
           {place}, add_register(DType::float32));
     }
     return known->second = place;
+  }
+
+  static std::int64_t begin_of(const std::vector<std::int64_t>& begin, const Shape& whole) {
+    const auto strides = strides_of(whole.dims());
+    return std::inner_product(begin.begin(), begin.end(), strides.begin(), std::int64_t(0));
   }
 
   int place_of_number(float number, DType dtype) {
@@ -508,12 +543,24 @@ class Compiler {
   // For the result of an entry: in an output if it is one, so that it need not be copied there.
   int new_place(int value) {
     const DType dtype = values_[std::size_t(value)].dtype;
-    const auto result = std::find(tape_.results.begin(), tape_.results.end(), value);
+    const auto result = std::find_if(tape_.results.begin(), tape_.results.end(),
+                                     [&](const TapeResult& one) { return one.value == value; });
     if (result == tape_.results.end() || held(dtype) != dtype) return add_register(held(dtype));
-    return add_output(int(result - tape_.results.begin()));
+    return add_output(*result);
   }
-  int add_output(int index) {
-    return add_place({.kind = Place::output, .index = index, .width = size_of(c_.output_dtype(index))});
+  int add_output(const TapeResult& result) {
+    const Shape& whole = tape_.outputs[std::size_t(result.output)];
+    const Shape& shape = tape_.entry_of(result, c_.num_inputs()).shape;
+    const int place =
+        add_place({.kind = Place::output,
+                   .index = result.output,
+                   .width = size_of(c_.output_dtype(result.output)),
+                   .strides = result.is_box() ? strides_on_tape(shape, shape, strides_of(whole.dims()))
+                                              : strides_of(kernel_->dims),
+                   .begin = begin_of(result.begin, whole),
+                   .is_box = result.is_box()});
+    output_places_[&result] = place;
+    return place;
   }
 
   int add_cast(int from, DType from_dtype, DType to_dtype, int value) {
@@ -534,16 +581,16 @@ class Compiler {
                     add_register(DType::float32));
   }
 
-  void write_output(int k) {
-    const Value& value = values_[std::size_t(tape_.results[std::size_t(k)])];
+  void write_result(const TapeResult& result) {
+    if (output_places_.contains(&result)) return;
+    const Value& value = values_[std::size_t(result.value)];
     const Place& place = kernel_->places[std::size_t(value.place)];
-    if (place.kind == Place::output && place.index == k) return;
     const auto& tables = vector::tables();
     const vector::Unary loop = value.dtype == DType::float16    ? tables.half_of_float
                                : value.dtype == DType::bfloat16 ? tables.bfloat16_of_float
                                                                 : copy_loop(place.width);
     const int from = value.place;
-    add_call(call_of(loop, 0.2), {from}, add_output(k));
+    add_call(call_of(loop, 0.2), {from}, add_output(result));
   }
 
   // An input may give its memory to an output if all of a block of it has been read when the output is
@@ -559,7 +606,7 @@ class Compiler {
       if (c_.input_dtype(i) != c_.output_dtype(k) || c_.input_shape(i).size() != c_.output_shape(k).size())
         continue;
       const bool read_before = std::all_of(places.begin(), places.end(), [&](const Place& place) {
-        return place.kind != Place::input || place.index != i || place.last <= written;
+        return place.kind != Place::input || place.index != i || (place.last <= written && !place.is_box);
       });
       if (read_before) c_.in_place(k, i);
     }
@@ -569,7 +616,8 @@ class Compiler {
   const Tape& tape_;
   std::unique_ptr<TapeKernel> kernel_ = std::make_unique<TapeKernel>();
   std::vector<Value> values_;
-  std::map<std::pair<int, std::vector<std::int64_t>>, int> fed_;
+  std::map<std::tuple<int, std::int64_t, std::vector<std::int64_t>>, int> fed_;
+  std::map<const TapeResult*, int> output_places_;
 };
 
 template <class Entry>

@@ -9,6 +9,7 @@
 #include "core/kernels/box.h"
 #include "core/kernels/strided_copy.h"
 #include "core/registry/kernel.h"
+#include "core/registry/tape.h"
 
 namespace headrace {
 namespace {
@@ -20,6 +21,15 @@ std::int64_t product(std::span<const std::int64_t> dims) {
 }
 
 // ---- by position
+
+// Whether the elements of a box are neighbours in the array: it is as wide as the array in all dimensions
+// after the first in which it has more than one element.
+bool is_contiguous(std::span<const std::int64_t> array, std::span<const std::int64_t> box) {
+  std::size_t i = 0;
+  while (i < box.size() && box[i] == 1) ++i;
+  return i == box.size() || std::equal(box.begin() + std::ptrdiff_t(i) + 1, box.end(),
+                                       array.begin() + std::ptrdiff_t(i) + 1, array.end());
+}
 
 std::unique_ptr<Kernel> prepare_slice(PrepareContext& c) {
   const Shape &from = c.input_shape(0), &to = c.output_shape(0);
@@ -38,6 +48,8 @@ std::unique_ptr<Kernel> prepare_slice(PrepareContext& c) {
     }
     return sum;
   });
+  if (offset.now() && is_plain(c.input_dtype(0)) && is_contiguous(from.dims(), to.dims()))
+    c.piece(0, 0, std::size_t(*offset.now()) * size_of(c.input_dtype(0)));
   return kernel(
       [offset,
        copy = StridedCopy(c.input_dtype(0), to.dims(), strides_of(from.dims()), strides_of(to.dims())),
@@ -47,12 +59,22 @@ std::unique_ptr<Kernel> prepare_slice(PrepareContext& c) {
       });
 }
 
+// Rows that are long enough are read where they stand.
+std::vector<TapeEntry> lower_slice(const Node& node) {
+  constexpr std::int64_t kLeastRun = 64;
+  const Shape &whole = node.input(0).shape(), &box = node.shape(0);
+  const Tensor* begin = node.input(1).node->constant();
+  if (!begin || !whole.is_full() || !box.is_full() || run_in(box, whole) < kLeastRun) return {};
+  return {{"", {{0, box, 0, whole, to_ints(*begin)}}, node.dtype(0), box}};
+}
+
 // A strided slice of an array as the copy out of it (or into it) that it is.
 struct StridedPlan {
   StridedCopy copy;
   std::int64_t offset;     // in the sliced array
   std::optional<Box> box;  // if all strides are 1
   bool whole;              // every element in its order
+  bool contiguous;         // neighbours in their order
 };
 
 enum class Direction { out, in };
@@ -67,33 +89,33 @@ FromInts<StridedPlan> strided_plan(PrepareContext& c, const Shape& array, const 
                         c.attr<std::int64_t>("ellipsis_mask"),
                         c.attr<std::int64_t>("new_axis_mask"),
                         c.attr<std::int64_t>("shrink_axis_mask")};
-  return {c, {first, first + 1, first + 2}, [=](auto& values) {
-            SliceExpression expression = masks;
-            expression.begin = values[0];
-            expression.end = values[1];
-            expression.strides = values[2];
-            const SliceResult slice = resolve_slice(expression, array, INT64_MIN);
-            require(slice.shape == piece, "the slice has shape ", slice.shape, ", where ", piece,
-                    " is expected");
-            const Ints strides = strides_of(array.dims());
-            Ints dims, begin, in_array;
-            std::int64_t offset = 0;
-            bool unit = true;
-            for (std::size_t i = 0; i < slice.ranges.size(); ++i) {
-              const SliceRange& range = slice.ranges[i];
-              dims.push_back(range.size);
-              begin.push_back(range.begin);
-              in_array.push_back(range.stride * strides[i]);
-              offset += range.begin * strides[i];
-              unit &= range.stride == 1;
-            }
-            const Ints in_piece = strides_of(dims);
-            const bool out = direction == Direction::out;
-            return StridedPlan{StridedCopy(dtype, dims, out ? in_array : in_piece, out ? in_piece : in_array),
-                               offset,
-                               unit && !out ? std::optional(Box(dtype, array, begin, dims)) : std::nullopt,
-                               unit && product(dims) == array.size()};
-          }};
+  return {
+      c, {first, first + 1, first + 2}, [=](auto& values) {
+        SliceExpression expression = masks;
+        expression.begin = values[0];
+        expression.end = values[1];
+        expression.strides = values[2];
+        const SliceResult slice = resolve_slice(expression, array, INT64_MIN);
+        require(slice.shape == piece, "the slice has shape ", slice.shape, ", where ", piece, " is expected");
+        const Ints strides = strides_of(array.dims());
+        Ints dims, begin, in_array;
+        std::int64_t offset = 0;
+        bool unit = true;
+        for (std::size_t i = 0; i < slice.ranges.size(); ++i) {
+          const SliceRange& range = slice.ranges[i];
+          dims.push_back(range.size);
+          begin.push_back(range.begin);
+          in_array.push_back(range.stride * strides[i]);
+          offset += range.begin * strides[i];
+          unit &= range.stride == 1;
+        }
+        const Ints in_piece = strides_of(dims);
+        const bool out = direction == Direction::out;
+        return StridedPlan{StridedCopy(dtype, dims, out ? in_array : in_piece, out ? in_piece : in_array),
+                           offset,
+                           unit && !out ? std::optional(Box(dtype, array, begin, dims)) : std::nullopt,
+                           unit && product(dims) == array.size(), unit && is_contiguous(array.dims(), dims)};
+      }};
 }
 
 std::unique_ptr<Kernel> prepare_strided_slice(PrepareContext& c) {
@@ -103,6 +125,8 @@ std::unique_ptr<Kernel> prepare_strided_slice(PrepareContext& c) {
     c.alias(0, 0);
     return nothing_to_run();
   }
+  if (known && known->contiguous && is_plain(c.input_dtype(0)))
+    c.piece(0, 0, std::size_t(known->offset) * size_of(c.input_dtype(0)));
   return kernel([plan, output = OutputMemory(c, 0)](RunContext& r) {
     void* to = output(r);
     plan.with(r, [&](const StridedPlan& made) { made.copy.run(r.input<void>(0), made.offset, to, 0); });
@@ -757,6 +781,7 @@ std::unique_ptr<Kernel> prepare_dynamic_stitch(PrepareContext& c) {
 
 HEADRACE_KERNELS(slicing) {
   add_kernel("Slice", prepare_slice);
+  add_lowering("Slice", lower_slice);
   add_kernel("StridedSlice", prepare_strided_slice);
   add_kernel("StridedSliceGrad", prepare_strided_slice_grad);
   add_kernel("TensorStridedSliceUpdate", prepare_strided_slice_update);

@@ -7,14 +7,14 @@ namespace {
 
 void tape_shape(ShapeContext& c) {
   const Tape tape = tape_of(c.node());
-  require(int(tape.results.size()) == c.num_outputs(), "a tape with ", tape.results.size(), " results for ",
-          c.num_outputs(), " outputs");
-  for (int i = 0; i < c.num_outputs(); ++i) {
-    const TapeEntry& entry = tape.entries[std::size_t(tape.results[std::size_t(i)] - c.num_inputs())];
-    require(entry.dtype == c.node().dtype(i), "output ", i, " is ", name_of(c.node().dtype(i)),
-            ", but its entry makes ", name_of(entry.dtype));
-    c.output(i, entry.shape);
+  require(int(tape.outputs.size()) == c.num_outputs(), "a tape with ", tape.outputs.size(), " outputs for ",
+          c.num_outputs(), " of the node");
+  for (const TapeResult& result : tape.results) {
+    const TapeEntry& entry = tape.entry_of(result, c.num_inputs());
+    require(entry.dtype == c.node().dtype(result.output), "output ", result.output, " is ",
+            name_of(c.node().dtype(result.output)), ", but its entry makes ", name_of(entry.dtype));
   }
+  for (int i = 0; i < c.num_outputs(); ++i) c.output(i, tape.outputs[std::size_t(i)]);
 }
 
 }  // namespace
@@ -25,7 +25,9 @@ HEADRACE_OPS(fusion) {
       .out("outputs: Tout")
       .attr("Tin: list(type)", "Tout: list(type)", "loops: list(string)", "operand_counts: list(int)",
             "operands: list(int)", "operand_shapes: list(shape)", "numbers: list(float)",
-            "dtypes: list(type)", "shapes: list(shape)", "results: list(int)")
+            "dtypes: list(type)", "shapes: list(shape)", "wholes: list(shape)", "begins: list(shape)",
+            "results: list(int)", "outputs: list(int)", "result_begins: list(shape)",
+            "output_shapes: list(shape)")
       .traits(Trait::no_gradient)
       .shape(tape_shape)
       .doc(

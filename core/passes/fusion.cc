@@ -20,6 +20,9 @@
 // reads is at hand there or much smaller: in training, what lies between the operations of an activation is
 // not kept for its derivative.
 //
+// What cuts a value into boxes becomes a node for each of them, if elementwise nodes read them all: a tape
+// reads a box where it stands. Likewise it writes results where they belong in what somebody joins them to.
+//
 // Nodes that only pass a value on, perhaps in another shape or repeated, are looked through. They stay for
 // readers outside.
 #include <algorithm>
@@ -38,6 +41,7 @@ namespace headrace {
 namespace {
 
 constexpr std::size_t kNamesInLabel = 12;
+constexpr std::int64_t kLeastRun = 64;  // neighbouring elements of a box that are worth a block of their own
 constexpr double kCheap = 0.4;  // ns an element: what it takes to write it to memory and read it again
 
 class Fusion {
@@ -45,6 +49,7 @@ class Fusion {
   explicit Fusion(Function& function) : function_(function), graph_(function.graph) {}
 
   bool run() {
+    for (Node* node : graph_.topological_order()) take_apart(*node);
     order_ = graph_.topological_order();
     about_.resize(graph_.nodes().size());
     for (const Output& result : function_.results) kept_.insert(result.node);
@@ -54,7 +59,7 @@ class Fusion {
     for (auto it = order_.rbegin(); it != order_.rend(); ++it) sink(**it);
     for (auto it = order_.rbegin(); it != order_.rend(); ++it) repeat(**it);
     if (repeated_) order_ = graph_.topological_order();
-    bool changed = false;
+    bool changed = taken_apart_;
     for (const auto& members : groups()) changed |= fuse(members);
     for (const auto& [fused, id] : places_) graph_.renumber(*fused, id);
     return changed;
@@ -79,11 +84,76 @@ class Fusion {
   About& about(const Node& node) { return about_[std::size_t(node.id())]; }
   bool can_be_fused(const Node& node) { return !about(node).entries.empty(); }
 
+  // ---- boxes
+
+  // Replaces a node that cuts a value by one for each piece.
+  void take_apart(Node& node) {
+    if (node.num_outputs() < 2 || !node.control_inputs().empty() || !runs_tapes(device_of(node))) return;
+    const auto boxes = cut_of(node);
+    if (!boxes) return;
+    const Output whole = node.input(boxes->input);
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const std::int64_t run = run_in(node.shape(i), whole.shape());
+      if (run < kLeastRun || run == node.shape(i).size()) return;  // neighbours need no copy anyway
+      const Output piece{&node, i};
+      if (std::find(function_.results.begin(), function_.results.end(), piece) != function_.results.end())
+        return;
+    }
+    for (const Use& use : node.uses()) {
+      if (use.input == kControl || !reads_elementwise(*use.node, use.input)) return;
+    }
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const auto vector = [&](std::span<const std::int64_t> values) {
+        Node& made = add_constant(graph_, graph_.unique_name(node.name() + "/box"), Tensor::vector(values));
+        made.set_device(node.device());
+        return Output{&made, 0};
+      };
+      const Output begin = vector(boxes->begins[std::size_t(i)]), size = vector(node.shape(i).dims());
+      Node& box = graph_.add(find_op("Slice"), {.name = graph_.unique_name(node.name() + "/box"),
+                                                .inputs = {whole, begin, size},
+                                                .attrs = {},
+                                                .device = node.device(),
+                                                .source = node.source()});
+      substitute(function_, {&node, i}, {&box, 0});
+      sources_[&box] = node.id();
+    }
+    taken_apart_ = true;
+    if (std::find(function_.targets.begin(), function_.targets.end(), &node) == function_.targets.end())
+      graph_.remove(node);
+  }
+
+  // Whether a node takes this input element by element, in its full size.
+  static bool reads_elementwise(const Node& node, int input) {
+    return node.num_outputs() == 1 && node.shape(0).is_full() && node.control_inputs().empty() &&
+           node.input(input).shape().size() == node.shape(0).size() && !lower(node).empty();
+  }
+
+  // What joins results of a group, and nothing else, along an axis; none if it cannot be written in runs of
+  // neighbours.
+  std::optional<Boxes> join_of_results(const Node& join, const std::vector<Node*>& results,
+                                       const std::vector<std::int64_t>& dims) {
+    if (!join.control_inputs().empty() || device_of(join) != about(*results[0]).device) return std::nullopt;
+    auto boxes = join_of(join);
+    if (!boxes) return std::nullopt;
+    for (std::size_t i = 0; i < boxes->begins.size(); ++i) {
+      const Output part = join.input(boxes->input + int(i));
+      const auto& uses = part.node->uses();
+      if (std::find(results.begin(), results.end(), part.node) == results.end() || uses.size() != 1 ||
+          kept_.contains(part.node) || !common_dims(dims, part.shape().dims())) {
+        return std::nullopt;
+      }
+      const std::int64_t run = run_in(part.shape(), join.shape(0));
+      if (run < kLeastRun || run == part.shape().size()) return std::nullopt;
+    }
+    return boxes;
+  }
+
   // ---- single nodes
 
   void examine(Node& node) {
     About& a = about(node);
-    a.place = node.id();
+    const auto source = sources_.find(&node);
+    a.place = source == sources_.end() ? node.id() : source->second;
     if (node.num_outputs() != 1 || node.inputs().empty() || !node.control_inputs().empty() ||
         node.has(Trait::stateful) || node.has(Trait::argument) || node.has(Trait::constant) ||
         !is_plain(node.dtype(0)) || !node.shape(0).is_full() || carries_shapes(node)) {
@@ -106,7 +176,7 @@ class Fusion {
     a.dims = {a.size};
     for (const TapeEntry& entry : a.entries) {
       for (const TapeOperand& operand : entry.operands) {
-        if (operand.value >= 0 && operand.shape.size() != a.size) {
+        if (operand.value >= 0 && (operand.shape.size() != a.size || operand.is_box())) {
           a.dims.assign(entry.shape.dims().begin(), entry.shape.dims().end());
         }
       }
@@ -302,7 +372,8 @@ class Fusion {
       const About& a = about(*node);
       loops += !a.passes_on;
       for (const TapeEntry& entry : a.entries) {
-        repeats |= entry.loop.empty() && entry.operands[0].shape.size() != a.size;
+        const TapeOperand& first = entry.operands[0];
+        repeats |= entry.loop.empty() && (first.shape.size() != a.size || first.is_box());
       }
     }
     return loops > 1 || (loops == 1 && repeats);
@@ -346,7 +417,7 @@ class Fusion {
       };
       const About& a = about(*node);
       const TapeEntry& first = a.entries[0];
-      if (a.passes_on && first.operands[0].shape.size() == a.size) {
+      if (a.passes_on && first.operands[0].shape.size() == a.size && !first.operands[0].is_box()) {
         value_of[node] = number(first.operands[0].value);
         continue;
       }
@@ -374,8 +445,23 @@ class Fusion {
     }
     if (results.empty()) return false;
     std::reverse(results.begin(), results.end());
-    for (const Node* node : results) tape.results.push_back(value_of.at(node));
-    replace(members, results, std::move(inputs), std::move(tape));
+    std::vector<std::int64_t> dims = groups_[std::size_t(find_group(about(*results[0]).group))].dims;
+    std::vector<Node*> outputs;  // of which each result is, or is a box of
+    for (Node* node : results) {
+      Node* reader = node->uses().empty() ? nullptr : node->uses()[0].node;
+      const auto boxes = reader ? join_of_results(*reader, results, dims) : std::nullopt;
+      Node* output = boxes ? reader : node;
+      const auto known = std::find(outputs.begin(), outputs.end(), output);
+      TapeResult result{value_of.at(node), int(known - outputs.begin()), {}};
+      if (boxes) result.begin = boxes->begins[std::size_t(node->uses()[0].input - boxes->input)];
+      if (known == outputs.end()) {
+        if (boxes) dims = *common_dims(dims, node->shape(0).dims());
+        outputs.push_back(output);
+        tape.outputs.push_back(output->shape(0));
+      }
+      tape.results.push_back(std::move(result));
+    }
+    replace(members, outputs, std::move(inputs), std::move(tape));
     return true;
   }
 
@@ -384,9 +470,14 @@ class Fusion {
     std::vector<DType> types, result_types;
     for (const Output& input : inputs) types.push_back(input.dtype());
     for (const Node* node : results) result_types.push_back(node->dtype(0));
+    std::vector<Node*> joins;
+    for (Node* node : results) {
+      if (std::find(members.begin(), members.end(), node) == members.end()) joins.push_back(node);
+    }
     std::string label = std::string(kTapeOp) + "(";
     std::size_t named = 0;
-    Node* last = results[0];
+    Node* last =
+        *std::find_if(members.begin(), members.end(), [&](Node* node) { return !about(*node).passes_on; });
     for (Node* node : members) {
       if (about(*node).passes_on) continue;
       if (about(*node).place > about(*last).place) last = node;
@@ -408,6 +499,10 @@ class Fusion {
       std::replace(function_.targets.begin(), function_.targets.end(), &node, &fused);
     }
     places_.push_back({&fused, about(*last).place});
+    for (Node* join : joins) {
+      graph_.redirect_controls(*join, fused);
+      graph_.remove(*join);
+    }
     for (auto it = members.rbegin(); it != members.rend(); ++it) {
       Node& node = **it;
       // Who waits for a member that nobody reads waits for all of it; one that passes on to readers stays.
@@ -427,7 +522,8 @@ class Fusion {
   std::unordered_set<const Node*> kept_;  // results and targets
   std::unordered_map<std::string, bool> runs_tapes_;
   std::vector<std::pair<Node*, int>> places_;  // of fused nodes in the order of creation
-  bool repeated_ = false;
+  bool repeated_ = false, taken_apart_ = false;
+  std::unordered_map<const Node*, int> sources_;  // of boxes: the node that cut them, by its place
 };
 
 }  // namespace

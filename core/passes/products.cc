@@ -6,6 +6,8 @@
 //   [x_t h_t] w = x_t w_x + h_t w_h                       where that frees the x_t w_x for the rule above:
 //                                                         a recurrent cell, x_t given and h_t the last output
 //   pieces of a w = a times pieces of w                   where not all pieces are read
+//   sum_t [a_t c_t]^T b_t = [sum_t a_t^T b_t;             so that nobody has to join a_t and c_t
+//                            sum_t c_t^T b_t]
 //
 // The first three where the operands that have to be joined are smaller than what they are multiplied with.
 #include <algorithm>
@@ -107,9 +109,11 @@ class Products {
   }
   Output join(std::vector<Output> parts, int axis, const Node& like) {
     if (parts.size() == 1) return parts[0];
+    Output& made = joined_[{parts, axis, like.device()}];
+    if (made) return made;
     const auto count = std::int64_t(parts.size());
     parts.push_back(constant(Tensor::scalar(std::int32_t(axis)), like));
-    return {&add("ConcatV2", std::move(parts), like, {{"N", count}}), 0};
+    return made = {&add("ConcatV2", std::move(parts), like, {{"N", count}}), 0};
   }
   // Rows or columns [begin, begin + count) of a matrix.
   Output piece(Output matrix, int axis, std::int64_t begin, std::int64_t count, const Node& like) {
@@ -194,8 +198,12 @@ class Products {
         right.push_back(term.node->input(1));
       }
       const Node& like = *products[0].node;
-      terms.push_back(
-          product(join(left, form.first ? 0 : 1, like), join(right, form.second ? 1 : 0, like), like));
+      const Output all_right = join(right, form.second ? 1 : 0, like);
+      std::vector<Output> rows;
+      for (const std::vector<Output>& part : parts_of_rows(left, form.first ? 1 : 0)) {
+        rows.push_back(product(join(part, form.first ? 0 : 1, like), all_right, like));
+      }
+      terms.push_back(join(std::move(rows), 0, like));
     }
     if (terms.empty()) return;
     terms.insert(terms.end(), others.begin(), others.end());
@@ -206,6 +214,26 @@ class Products {
     }
     substitute(function_, sum, *total.node);
     changed_ = true;
+  }
+
+  // Operands that are all joined along an axis out of parts of the same sizes, part by part; else themselves.
+  static std::vector<std::vector<Output>> parts_of_rows(const std::vector<Output>& operands, int axis) {
+    constexpr std::int64_t kLeast = 64;  // rows that are worth a product of their own
+    std::vector<std::vector<Output>> parts;
+    for (const Output& operand : operands) {
+      const Node& join = *operand.node;
+      if (!join.has(kJoins) || axis_of(join, 2) != axis) return {operands};
+      const std::size_t count = join.inputs().size() - 1;
+      if (&operand == &operands[0]) parts.resize(count);
+      if (parts.size() != count) return {operands};
+      for (std::size_t i = 0; i < count; ++i) {
+        const Output part = join.input(int(i));
+        parts[i].push_back(part);
+        const auto size = part.shape()[axis];
+        if (size < kLeast || size != parts[i][0].shape()[axis]) return {operands};
+      }
+    }
+    return parts;
   }
 
   bool is_term(const Node& node, const Node& sum) const {
@@ -331,6 +359,7 @@ class Products {
   Function& function_;
   Graph& graph_;
   std::map<std::tuple<Output, int, std::int64_t, std::int64_t>, Output> pieces_;  // made so far
+  std::map<std::tuple<std::vector<Output>, int, std::string>, Output> joined_;    // likewise
   bool changed_ = false;
 };
 

@@ -73,7 +73,8 @@ PrepareContext::PrepareContext(const Node& node, std::vector<ValueType> inputs,
       alias_(outputs_.size()),
       in_place_(outputs_.size()),
       own_(outputs_.size(), false),
-      fixed_(outputs_.size()) {}
+      fixed_(outputs_.size()),
+      pieces_(outputs_.size()) {}
 
 std::optional<std::vector<std::int64_t>> PrepareContext::constant_ints(int i) const {
   if (const Tensor* known = constant(i)) return to_ints(*known);

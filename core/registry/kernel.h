@@ -47,18 +47,26 @@ struct ValueType {
   Shape shape;  // full, except of an own output whose shape depends on data
 };
 
+// Memory that several kernels of a plan share; whoever comes first fills it.
+struct SharedMemory {
+  void* data = nullptr;
+  bool filled = false;
+};
+
 // What run() sees: raw memory. The shapes are those that prepare() saw.
 class RunContext {
  public:
   RunContext(Slot* slots, std::span<const int> inputs, std::span<const int> outputs,
-             std::span<const ValueType> input_types, std::span<const int> releases, void* scratch, Step& step)
+             std::span<const ValueType> input_types, std::span<const int> releases, void* scratch, Step& step,
+             SharedMemory shared = {})
       : slots_(slots),
         inputs_(inputs),
         outputs_(outputs),
         input_types_(input_types),
         releases_(releases),
         scratch_(scratch),
-        step_(step) {}
+        step_(step),
+        shared_(shared) {}
 
   template <class T>
   const T* input(int i) const {
@@ -94,8 +102,14 @@ class RunContext {
     slot.held = std::move(tensor);
     slot.data = slot.held.raw();
   }
+  // Makes output i a piece of input j's memory, from this byte on.
+  void point(int i, int j, std::size_t offset) {
+    slots_[outputs_[i]].data = static_cast<char*>(slots_[inputs_[j]].data) + offset;
+  }
   // The bytes that prepare() asked for, aligned to kAlignment.
   void* scratch() const { return scratch_; }
+  // What PrepareContext::share was granted.
+  SharedMemory shared() const { return shared_; }
   Step& step() const { return step_; }
 
  private:
@@ -106,6 +120,7 @@ class RunContext {
   std::span<const int> releases_;  // slots that nobody reads after this
   void* scratch_;
   Step& step_;
+  SharedMemory shared_;
 };
 
 class Kernel {
@@ -186,6 +201,19 @@ class PrepareContext {
   // The output is this tensor in every run.
   void fixed_output(int output, Tensor value) { fixed_.at(output) = std::move(value); }
   void scratch(std::size_t bytes) { scratch_bytes_ = bytes; }
+  // The output is a piece of the input's memory, from this byte on. Where the plan can arrange that for all
+  // outputs, run() is not called; it must be able to copy nevertheless.
+  void piece(int output, int input, std::size_t offset) { pieces_.at(output) = {input, offset}; }
+  // The input may be put where it belongs in the output, from this byte on, by whoever makes it: run() finds
+  // its pointers agree then, and has nothing to copy.
+  void hold(int output, int input, std::size_t offset) { held_.push_back({output, input, offset}); }
+  // run() needs something that is made of the input alone, and so named that kernels which name the same of
+  // the same value may share it. False if there is nobody to share with: it must be made in scratch.
+  bool share(int input, std::string name, std::size_t bytes) {
+    if (!may_share_ || shared_) return false;
+    shared_ = {input, std::move(name), bytes};
+    return true;
+  }
 
   // Read by whoever called prepare.
   const std::vector<std::optional<int>>& aliases() const { return alias_; }
@@ -193,6 +221,23 @@ class PrepareContext {
   const std::vector<bool>& own() const { return own_; }
   const std::vector<Tensor>& fixed() const { return fixed_; }
   std::size_t scratch_bytes() const { return scratch_bytes_; }
+  struct Piece {
+    int input;
+    std::size_t offset;
+  };
+  struct Held {
+    int output, input;
+    std::size_t offset;
+  };
+  struct Shared {
+    int input;
+    std::string name;
+    std::size_t bytes;
+  };
+  const std::vector<std::optional<Piece>>& pieces() const { return pieces_; }
+  const std::vector<Held>& held() const { return held_; }
+  void allow_sharing() { may_share_ = true; }
+  const std::optional<Shared>& shared() const { return shared_; }
 
  private:
   const Node& node_;
@@ -204,6 +249,10 @@ class PrepareContext {
   std::vector<bool> own_;
   std::vector<Tensor> fixed_;
   std::size_t scratch_bytes_ = 0;
+  std::vector<std::optional<Piece>> pieces_;
+  std::vector<Held> held_;
+  bool may_share_ = false;
+  std::optional<Shared> shared_;
 };
 
 // Makes a kernel for the node, or nullptr if it does not do that (a dtype, an attribute): the next one is

@@ -20,6 +20,10 @@ struct TapeOperand {
   int value = 0;     // negative for a number
   Shape shape = {};  // as which the value broadcasts to the entry's shape
   float number = 0;
+  // Of a box, which only inputs can have: the shape of the whole value, and where in it the box begins.
+  Shape whole = {};
+  std::vector<std::int64_t> begin = {};
+  bool is_box() const { return !begin.empty(); }
 };
 
 struct TapeEntry {
@@ -30,9 +34,21 @@ struct TapeEntry {
   float cost = 0;  // nanoseconds an element, roughly; only lowerings tell
 };
 
+// Where a value goes: it is an output, or a box of one that begins there.
+struct TapeResult {
+  int value;
+  int output;
+  std::vector<std::int64_t> begin = {};
+  bool is_box() const { return !begin.empty(); }
+};
+
 struct Tape {
   std::vector<TapeEntry> entries;
-  std::vector<int> results;  // values
+  std::vector<TapeResult> results;
+  std::vector<Shape> outputs;
+  const TapeEntry& entry_of(const TapeResult& result, int inputs) const {
+    return entries.at(std::size_t(result.value - inputs));
+  }
 };
 
 // As attributes of a node of the operation kTapeOp, and back.
@@ -45,6 +61,21 @@ Tape tape_of(const Node& node);
 using Lowering = std::function<std::vector<TapeEntry>(const Node& node)>;
 void add_lowering(std::string_view op, Lowering lowering);
 std::vector<TapeEntry> lower(const Node& node);
+
+// How a node's outputs are boxes of one of its inputs, or its inputs boxes of its output 0: which input, or
+// the first of them, and where each box begins. None if that is not known.
+struct Boxes {
+  int input;
+  std::vector<std::vector<std::int64_t>> begins;
+};
+using FindBoxes = std::function<std::optional<Boxes>(const Node& node)>;
+void add_cut(std::string_view op, FindBoxes find);
+void add_join(std::string_view op, FindBoxes find);
+std::optional<Boxes> cut_of(const Node& node);
+std::optional<Boxes> join_of(const Node& node);
+
+// How many elements of a box of this shape lie side by side in the whole.
+std::int64_t run_in(const Shape& box, const Shape& whole);
 
 // The coarsest dimensions that both cut the same elements into, row-major: (2, 12) for (2, 12) and (24), (2,
 // 3, 4) for (6, 4) and (2, 12). None if there are none ((2, 3) and (3, 2)). Sizes of 1 are left out.

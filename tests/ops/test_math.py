@@ -928,4 +928,4 @@ def test_float32_functions_are_accurate(op, f, low, high):
     x = x.astype(np.float32)
     got = run(getattr(tf, op)(tf.constant(x)))
     want = f(x.astype(np.float64))
-    assert ulps(got, want).max() < 2.5
+    assert ulps(got, want).max() < 2.0

@@ -120,3 +120,16 @@ def test_what_waits_for_side_effects_stays():
         second = tf.matmul(xs[1], w)
     with_it, _ = compare([first, second, tf.matmul(xs[2], w)], feeds)
     assert products(with_it) == 2
+
+
+@pytest.mark.parametrize("sizes", [(64, 96), (64, 8)])
+def test_sum_over_joined_operands(sizes):
+    """sum_t [a_t c_t]^T b_t: nobody joins a_t and c_t, unless that makes products too small."""
+    feeds = placeholders(*[(BATCH, sizes[0]), (BATCH, sizes[1]), (BATCH, UNITS)] * STEPS)
+    xs = [tf.identity(x) for x in feeds]
+    made = [
+        tf.matmul(tf.concat(xs[i : i + 2], 1), xs[i + 2], transpose_a=True) for i in range(0, 3 * STEPS, 3)
+    ]
+    with_it, without = compare([tf.add_n(made)], feeds)
+    assert products(without) == STEPS
+    assert products(with_it) == (2 if min(sizes) >= 64 else 1)

@@ -28,6 +28,18 @@ Shape left_padded(const Shape& shape, int rank) {
   return Shape(std::vector<std::int64_t>(std::size_t(rank - shape.rank()), 1)).concat(shape);
 }
 
+// Whether bringing the right operand into the library's own layout serves several products of one step.
+bool is_read_often(const Node& node) {
+  constexpr int kOften = 3;
+  const Output right = node.input(1);
+  int readers = 0;
+  for (const Use& use : right.node->uses()) {
+    readers += use.input == 1 && use.node->input(1) == right && use.node->op().name() == node.op().name() &&
+               use.node->input(0).shape() == node.input(0).shape();
+  }
+  return readers >= kOften;
+}
+
 std::unique_ptr<Kernel> prepare_matmul(PrepareContext& c) {
   const auto type = type_of(c.output_dtype(0));
   Product p(c);
@@ -57,14 +69,14 @@ std::unique_ptr<Kernel> prepare_matmul(PrepareContext& c) {
     const auto b = operand(type, y, p.k, p.n, p.transpose_b);
     const auto out = operand(type, batch, p.m, p.n, false);
     // A constant may be brought into the library's own layout once and for all.
-    const bool constant = c.constant(1) && y.size() == 1 && p.k * p.n > 4096;
+    const bool often = is_read_often(c.node());
+    const bool pack = (c.constant(1) || often) && y.size() == 1 && p.k * p.n > 4096;
     const memory::dims b_dims = b.get_dims();
     Scratch scratch;
     const PostOps then(c, out, batch.rank() + 1, c.output_shape(0).rank() - 1, scratch);
-    const dnnl::matmul::primitive_desc pd(engine(), a, constant ? any(type, b_dims) : b, out, then.attr(),
-                                          true);
+    const dnnl::matmul::primitive_desc pd(engine(), a, pack ? any(type, b_dims) : b, out, then.attr(), true);
     if (!is_fast(pd)) return nullptr;
-    const Operand weights(c, 1, b, pd.weights_desc(), scratch);
+    const Operand weights(c, 1, b, pd.weights_desc(), scratch, often);
     const std::size_t own = scratch.add(pd.scratchpad_desc().get_size());
     c.scratch(scratch.bytes);
     const Primitive product(dnnl::matmul(pd), then.arguments({{DNNL_ARG_SRC, a},

@@ -142,8 +142,23 @@ void Reorder::run(const void* from, void* to) const {
   primitive_.run({from, to});
 }
 
+namespace {
+
+// The layout in words, alike for layouts that are alike.
+std::string name_of(const memory::desc& desc) {
+  std::string name = std::to_string(int(desc.get_data_type()));
+  for (const memory::dims& list : {desc.get_dims(), desc.get_padded_dims(), desc.get_strides(),
+                                   desc.get_inner_blks(), desc.get_inner_idxs()}) {
+    name += '/';
+    for (const auto one : list) name += ' ' + std::to_string(one);
+  }
+  return name;
+}
+
+}  // namespace
+
 Operand::Operand(PrepareContext& c, int index, const memory::desc& plain, const memory::desc& wanted,
-                 Scratch& scratch)
+                 Scratch& scratch, bool read_often)
     : index_(index) {
   if (plain == wanted) return;
   const Reorder convert(plain, wanted);
@@ -153,6 +168,8 @@ Operand::Operand(PrepareContext& c, int index, const memory::desc& plain, const 
   } else {
     reorder_ = convert;
     bytes_ = wanted.get_size();
+    shared_ = read_often && c.share(index, name_of(plain) + " as " + name_of(wanted), bytes_);
+    if (shared_) return;
     offset_ = scratch.add(bytes_);
     kept_ = std::make_shared<Kept>();
   }
@@ -162,6 +179,11 @@ Operand::Value Operand::get(RunContext& r) const {
   if (constant_) return {constant_.raw()};
   const void* data = r.input<void>(index_);
   if (!reorder_) return {data};
+  if (shared_) {
+    const SharedMemory shared = r.shared();
+    if (!shared.filled) reorder_.run(data, shared.data);
+    return {shared.data};
+  }
   const std::uint64_t version = r.version(index_);
   bool keep = false;
   {

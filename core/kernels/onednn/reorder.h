@@ -28,9 +28,10 @@ class Reorder {
 class Operand {
  public:
   Operand() = default;
-  // `plain` is how input `index` lies in memory, `wanted` how the primitive reads it.
+  // `plain` is how input `index` lies in memory, `wanted` how the primitive reads it. What is `read_often` in
+  // a step is brought into that layout once, for all kernels that want it so.
   Operand(PrepareContext& c, int index, const memory::desc& plain, const memory::desc& wanted,
-          Scratch& scratch);
+          Scratch& scratch, bool read_often = false);
   // The operand in the wanted layout, for as long as this lives.
   struct Value {
     const void* data;
@@ -50,6 +51,7 @@ class Operand {
   Tensor constant_;
   Reorder reorder_;
   std::size_t offset_ = 0, bytes_ = 0;
+  bool shared_ = false;
   std::shared_ptr<Kept> kept_;
 };
 

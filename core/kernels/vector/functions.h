@@ -115,20 +115,25 @@ INLINE float log1p_of(float x) {
   return abs_of(x) < 1e-7f ? x : y;
 }
 
-// t / (t + 2) with t = expm1(2 |x|), which lacks expm1's care for large and subnormal numbers.
 INLINE float tanh_of(float x) {
-  const float y = at_most(abs_of(x), 10.0f);
+  const float y = at_most(abs_of(x), 10.0f), s = y * y;
+  const float near = y + y * s *
+                             polynomial(s, 0.016437578946352005f, -0.05267181247472763f, 0.13320724666118622f,
+                                        -0.3333294689655304f);
+  // 1 - 2 / (exp(2 y) + 1), which loses little where the result is above a half: one part of log 2 will do.
+  // The coefficients are those of exp for 2 r.
   const float shifted = y * (2.0f * 1.44269504f) + kRound;
-  const float whole = shifted - kRound;
-  const float r = (2.0f * y - whole * 0.693359375f) - whole * -2.12194440e-4f;
-  const float p = polynomial(r, 0.00019845893257297575f, 0.0013940823264420033f, 0.008333389647305012f,
-                             0.04166635870933533f, 0.1666666567325592f, 0.5f);
+  const float r = y - (shifted - kRound) * 0.34657359f;
+  const float m =
+      r * polynomial(r, 64 * 0.0013814320554956794f, 32 * 0.00836885068565607f, 16 * 0.041668400168418884f,
+                     8 * 0.1666651964187622f, 4 * 0.4999999403953552f, 2.0f);
   const float scale = shifted_power_of_2(shifted, 0);
-  const float t = (r + r * r * p) * scale + (scale - 1.0f);
-  return with_sign(t / (t + 2.0f), x);
+  const float far = 1.0f - 2.0f / (m * scale + (scale + 1.0f));
+  return with_sign(y < 0.55f ? near : far, x);
 }
 
-// 2^-24 / (2^-24 + 2^-24 exp(-x)): the factor keeps exp(-x) finite where the result is subnormal.
+// 2^-24 / (2^-24 + 2^-24 exp(-x)): the factor keeps exp(-x) finite where the result is subnormal. With
+// exp(-x) = s + s q and s a power of two, s q is exact.
 INLINE float sigmoid_of(float x) {
   const float limited = at_most(at_least(x, -104.0f), 60.0f);
   const float shifted = limited * -1.44269504f + kRound;
@@ -137,7 +142,8 @@ INLINE float sigmoid_of(float x) {
   const float p = polynomial(r, 0.0013814320554956794f, 0.00836885068565607f, 0.041668400168418884f,
                              0.1666651964187622f, 0.4999999403953552f);
   constexpr float kFactor = 5.9604644775390625e-08f;
-  return kFactor / (kFactor + (1.0f + (r + r * r * p)) * shifted_power_of_2(shifted, -24));
+  const float q = r + r * r * p, scale = shifted_power_of_2(shifted, -24);
+  return kFactor / ((q * scale + kFactor) + scale);
 }
 
 INLINE float softplus_of(float x) { return log1p_of(exp_of(-abs_of(x))) + (x < 0.0f ? 0.0f : x); }
