@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <vector>
 
 namespace headrace {
@@ -48,6 +49,60 @@ void* allocate_pages(std::size_t bytes) {
   return data;
 }
 
+// Buffers of some size that nobody needs any more, for the next ones of the same size. The pages of memory
+// that is fresh from the system are mapped one by one as they are touched, which takes longer than to fill
+// them; and a step that made its lists and snapshots makes them again in the next one.
+class Spares {
+ public:
+  static Spares& get() {
+    static Spares& spares = *new Spares;  // is there until the last buffer is gone
+    return spares;
+  }
+
+  void* take(std::size_t bytes) {
+    if (!fits(bytes)) return nullptr;
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(spares_.rbegin(), spares_.rend(),
+                                    [&](const Spare& spare) { return spare.bytes == bytes; });
+    if (found == spares_.rend()) return nullptr;
+    void* data = found->data;
+    total_ -= bytes;
+    spares_.erase(std::next(found).base());
+    return data;
+  }
+
+  void give(void* data, std::size_t bytes) {
+    if (!fits(bytes)) return std::free(data);
+    std::vector<void*> dropped;  // the oldest
+    {
+      const std::lock_guard lock(mutex_);
+      spares_.push_back({data, bytes});
+      for (total_ += bytes; total_ > kMost || spares_.size() > kMostSpares; spares_.erase(spares_.begin())) {
+        dropped.push_back(spares_[0].data);
+        total_ -= spares_[0].bytes;
+      }
+    }
+    for (void* old : dropped) std::free(old);
+  }
+
+ private:
+  struct Spare {
+    void* data;
+    std::size_t bytes;
+  };
+  static constexpr std::size_t kLeast = std::size_t(64) << 10, kMost = std::size_t(64) << 20;
+  static constexpr std::size_t kMostSpares = 64;
+#if defined(__SANITIZE_ADDRESS__)
+  static bool fits(std::size_t) { return false; }  // who writes to what is free is to be found
+#else
+  static bool fits(std::size_t bytes) { return bytes >= kLeast && bytes <= kMost / 4; }
+#endif
+
+  std::mutex mutex_;
+  std::vector<Spare> spares_;  // the newest last
+  std::size_t total_ = 0;
+};
+
 }  // namespace
 
 Buffer::Buffer(void* data, std::size_t bytes, std::function<void()> release, bool borrowed)
@@ -70,9 +125,10 @@ BufferRef BufferRef::allocate(std::size_t bytes) {
   // Whole vectors, so that a kernel may read (not use) past the last element.
   const std::size_t rounded =
       bytes < kLimit ? (std::max<std::size_t>(bytes, 1) + kAlignment - 1) & ~(kAlignment - 1) : 0;
-  void* data = rounded ? allocate_pages(rounded) : nullptr;
+  void* data = Spares::get().take(rounded);
+  if (!data && rounded) data = allocate_pages(rounded);
   if (!data) fail(Code::resource_exhausted, "out of memory: could not allocate ", bytes, " bytes");
-  return BufferRef(new Buffer(data, bytes, [data] { std::free(data); }));
+  return BufferRef(new Buffer(data, bytes, [data, rounded] { Spares::get().give(data, rounded); }));
 }
 
 BufferRef BufferRef::adopt(void* data, std::size_t bytes, std::function<void()> release) {
