@@ -21,7 +21,8 @@
 // not kept for its derivative.
 //
 // What cuts a value into boxes becomes a node for each of them, if elementwise nodes read them all: a tape
-// reads a box where it stands. Likewise it writes results where they belong in what somebody joins them to.
+// reads a box where it stands. Likewise it writes results where they belong in what somebody joins them to;
+// so nodes of one stage whose results are joined are one group, too.
 //
 // Nodes that only pass a value on, perhaps in another shape or repeated, are looked through. They stay for
 // readers outside.
@@ -59,6 +60,7 @@ class Fusion {
     for (auto it = order_.rbegin(); it != order_.rend(); ++it) sink(**it);
     for (auto it = order_.rbegin(); it != order_.rend(); ++it) repeat(**it);
     if (repeated_) order_ = graph_.topological_order();
+    for (const Node* node : order_) unite_parts(*node);
     bool changed = taken_apart_;
     for (const auto& members : groups()) changed |= fuse(members);
     for (const auto& [fused, id] : places_) graph_.renumber(*fused, id);
@@ -128,6 +130,40 @@ class Fusion {
            node.input(input).shape().size() == node.shape(0).size() && !lower(node).empty();
   }
 
+  // Whether a join is all that reads this part, which lies in it in runs of neighbours that are long enough,
+  // but not as a whole.
+  bool is_only_joined(Output part, const Node& join) const {
+    const std::int64_t run = run_in(part.shape(), join.shape(0));
+    return part.node->uses().size() == 1 && !kept_.contains(part.node) && run >= kLeastRun &&
+           run < part.shape().size();
+  }
+
+  // Groups of one stage become one where their results are joined.
+  void unite_parts(const Node& join) {
+    const auto boxes = join_of(join);
+    if (!boxes || !join.control_inputs().empty()) return;
+    std::vector<const Node*> parts;
+    std::optional<std::vector<std::int64_t>> dims;
+    for (std::size_t i = 0; i < boxes->begins.size(); ++i) {
+      const Output part = join.input(boxes->input + int(i));
+      if (!can_be_fused(*part.node) || about(*part.node).passes_on || !is_only_joined(part, join)) return;
+      const About &one = about(*part.node), &first = about(parts.empty() ? *part.node : *parts[0]);
+      if (one.stage != first.stage || one.size != first.size || one.device != first.device) return;
+      const auto& cut = groups_[std::size_t(find_group(one.group))].dims;
+      dims = common_dims(dims ? *dims : cut, cut);
+      if (dims) dims = common_dims(*dims, part.shape().dims());
+      if (!dims) return;
+      parts.push_back(part.node);
+    }
+    if (parts.empty()) return;
+    const int whole = find_group(about(*parts[0]).group);
+    for (const Node* part : parts) {
+      groups_[std::size_t(find_group(about(*part).group))].joined = whole;
+      united_.push_back({parts[0]->id(), part->id()});
+    }
+    groups_[std::size_t(whole)].dims = *dims;
+  }
+
   // What joins results of a group, and nothing else, along an axis; none if it cannot be written in runs of
   // neighbours.
   std::optional<Boxes> join_of_results(const Node& join, const std::vector<Node*>& results,
@@ -137,13 +173,10 @@ class Fusion {
     if (!boxes) return std::nullopt;
     for (std::size_t i = 0; i < boxes->begins.size(); ++i) {
       const Output part = join.input(boxes->input + int(i));
-      const auto& uses = part.node->uses();
-      if (std::find(results.begin(), results.end(), part.node) == results.end() || uses.size() != 1 ||
-          kept_.contains(part.node) || !common_dims(dims, part.shape().dims())) {
+      if (std::find(results.begin(), results.end(), part.node) == results.end() ||
+          !is_only_joined(part, join) || !common_dims(dims, part.shape().dims())) {
         return std::nullopt;
       }
-      const std::int64_t run = run_in(part.shape(), join.shape(0));
-      if (run < kLeastRun || run == part.shape().size()) return std::nullopt;
     }
     return boxes;
   }
@@ -353,6 +386,7 @@ class Fusion {
         }
       }
     }
+    for (const auto& [one, other] : united_) parent[std::size_t(find(one))] = find(other);
     std::vector<std::vector<Node*>> found;
     std::unordered_map<int, std::size_t> index;
     for (Node* node : order_) {
@@ -522,6 +556,7 @@ class Fusion {
   std::unordered_set<const Node*> kept_;  // results and targets
   std::unordered_map<std::string, bool> runs_tapes_;
   std::vector<std::pair<Node*, int>> places_;  // of fused nodes in the order of creation
+  std::vector<std::pair<int, int>> united_;    // ids of nodes of one group
   bool repeated_ = false, taken_apart_ = false;
   std::unordered_map<const Node*, int> sources_;  // of boxes: the node that cut them, by its place
 };
