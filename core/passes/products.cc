@@ -222,7 +222,7 @@ class Products {
     std::vector<std::vector<Output>> parts;
     for (const Output& operand : operands) {
       const Node& join = *operand.node;
-      if (!join.has(kJoins) || axis_of(join, 2) != axis) return {operands};
+      if (!join.has(Trait::joins) || axis_of(join, 2) != axis) return {operands};
       const std::size_t count = join.inputs().size() - 1;
       if (&operand == &operands[0]) parts.resize(count);
       if (parts.size() != count) return {operands};

@@ -7,6 +7,7 @@
 
 // Under the sanitizers: too much memory is an error of ours and not the end; undefined behaviour is the end.
 extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+extern "C" const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
 extern "C" const char* __ubsan_default_options() { return "halt_on_error=1:print_stacktrace=1"; }
 
 int main(int count, char** arguments) {
