@@ -290,5 +290,5 @@ def test_functions_that_call_themselves_are_refused(tmp_path):
         call.attr["Tout"].list.type.append(protos.DT_FLOAT)
         function.ret["y"] = "call:output:0"
     (folder / "saved_model.pb").write_bytes(message.SerializeToString())
-    with pytest.raises((errors.OpError, ValueError), match="ping|pong"):
+    with pytest.raises((errors.OpError, ValueError), match=r"ping|pong"):
         run(str(folder))
