@@ -68,7 +68,16 @@ void einsum_shape(ShapeContext& c) {
   std::vector<Shape> shapes;
   for (int i = 0; i < c.num_inputs(); ++i) shapes.push_back(c.input(i));
   c.output(0, Shape::unknown());
-  if (std::any_of(shapes.begin(), shapes.end(), [](const Shape& shape) { return !shape.has_rank(); })) return;
+  // Without an ellipsis, the equation tells ranks.
+  std::string_view terms = std::string_view(equation).substr(0, equation.find("->"));
+  for (Shape& shape : shapes) {
+    const std::string_view term = terms.substr(0, terms.find(','));
+    terms.remove_prefix(std::min(terms.size(), term.size() + 1));
+    if (shape.has_rank()) continue;
+    if (term.find('.') != term.npos) return;
+    const auto rank = std::count_if(term.begin(), term.end(), [](char label) { return label != ' '; });
+    shape = Shape(std::vector<std::int64_t>(std::size_t(rank), kUnknown));
+  }
   const EinsumLabels labels = parse_einsum(equation, shapes);
   const auto sizes = einsum_sizes(equation, labels, shapes);
   Shape result;

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# The text of the page, within the roots of its components too.
+# The text of the page, within the roots of its components and its frames too.
 _TEXT = """
 (() => {
   const texts = [];
@@ -18,6 +18,7 @@ _TEXT = """
     if (node.nodeType == 3) texts.push(node.textContent.trim());
     if (/^(STYLE|SCRIPT|TEMPLATE)$/.test(node.nodeName)) return;
     if (node.shadowRoot) walk(node.shadowRoot);
+    if (node.contentDocument) walk(node.contentDocument);
     node.childNodes.forEach(walk);
   };
   walk(document);

@@ -132,3 +132,11 @@ def test_the_projector_finds_the_points(url: str) -> None:
     data = _get(f"{url}data/plugin/projector/tensor?run=.&name=points")
     points = np.frombuffer(data, np.float32).reshape(60, 8)
     assert np.array_equal(points, np.random.RandomState(0).rand(60, 8).astype(np.float32))
+
+
+def test_the_projector_shows_the_points(url: str, browser: Browser) -> None:
+    browser.open(f"{url}?darkMode=false#projector")
+    wanted = ["Points:", "60", "Dimension:", "8"]
+    text = browser.wait_for(wanted)
+    missing = [word for word in wanted if word not in text.split()]
+    assert not missing, f"the projector lacks {missing}; it says: {text[:2000]}"

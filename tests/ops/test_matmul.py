@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import headrace as tf
-from headrace.framework import errors
+from headrace.framework import errors, raw
 from tests.ops.harness import Bad, Case, OpRecord, run_records
 
 random = np.random.default_rng(1)
@@ -66,7 +66,7 @@ RECORDS = [
             Case(([ints(4, 3), ints(5, 4)],), {"equation": "ka,bk->ab"}, name="both_transposed"),
             Case(([ints(3, 4), ints(3, 4)],), {"equation": "ij,ij->"}),
             Case(([ints(3), ints(4)],), {"equation": "i,j->ji"}),
-            Case(([ints(2, 3), ints(3, 4)],), {"equation": "ij, jk -> k"}, name="summed_in_one_operand"),
+            Case(([ints(2, 3), ints(3, 4)],), {"equation": "ij,jk->k"}, name="summed_in_one_operand"),
             Case(([ints(2, 3, 4)],), {"equation": "ijk->kij"}),
             Case(([ints(2, 3, 4)],), {"equation": "ijk->j"}),
             Case(([ints(3, 3, 2)],), {"equation": "iij->ji"}, gradient=False, name="diagonal"),
@@ -265,3 +265,13 @@ def test_einsum(equation, shapes, known):
 def test_einsum_explains_bad_equations(equation, match):
     with pytest.raises(ValueError, match=match):
         tf.einsum(equation, ints(2, 3))
+
+
+def test_spaces_and_ranks_of_an_equation():
+    with tf.Graph().as_default(), tf.Session() as session:
+        x, y = tf.placeholder(tf.float32), tf.placeholder(tf.float32)
+        z = raw.Einsum([x, y], equation="ij, jk -> k")
+        assert z.shape.as_list() == [None]
+        assert raw.Einsum([x, y], equation="...ij,jk->...ik").shape.ndims is None
+        found = session.run(z, {x: np.ones((2, 3)), y: np.ones((3, 4))})
+        assert found.tolist() == [6, 6, 6, 6]

@@ -4,7 +4,9 @@ A reader is no array: the records put names of files into a queue and read.
 """
 
 import gzip
+import pathlib
 import struct
+import tempfile
 import threading
 import zlib
 
@@ -16,14 +18,28 @@ from headrace.framework import errors, raw
 from tests.ops.harness import Case, OpRecord, run_records
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """A folder to work in, with a file."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "ab.txt").write_bytes(b"a\r\nb")
-    with tf.python_io.TFRecordWriter("ab.records") as writer:
+def write_files(folder):
+    (folder / "ab.txt").write_bytes(b"a\r\nb")
+    with tf.python_io.TFRecordWriter(folder / "ab.records") as writer:
         writer.write(b"a")
         writer.write(b"b")
+
+
+# The records' files, which another program that runs their graphs finds, too.
+FOLDER = tempfile.TemporaryDirectory(prefix="headrace-readers-")
+write_files(pathlib.Path(FOLDER.name))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder to work in, with the same files."""
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path)
+
+
+def at(name):
+    """The path of a file, or a place in it."""
+    return f"{FOLDER.name}/{name}"
 
 
 def names_in(*names):
@@ -62,11 +78,11 @@ def record(op, build, *expected):
 
 def first_of(maker, file="ab.txt", **attrs):
     """Reads the first piece of a file."""
-    return lambda make: list(make.ReaderReadV2(getattr(make, maker)(**attrs), names_in(file)))
+    return lambda make: list(make.ReaderReadV2(getattr(make, maker)(**attrs), names_in(at(file))))
 
 
 def all_of(make):
-    return list(make.ReaderReadUpToV2(make.TextLineReaderV2(), names_in("ab.txt"), np.int64(5)))
+    return list(make.ReaderReadUpToV2(make.TextLineReaderV2(), names_in(at("ab.txt")), np.int64(5)))
 
 
 def after_reading(name):
@@ -74,7 +90,7 @@ def after_reading(name):
 
     def build(make):
         reader = make.TextLineReaderV2()
-        with tf.control_dependencies([make.ReaderReadUpToV2(reader, names_in("ab.txt"), np.int64(2))[0]]):
+        with tf.control_dependencies([make.ReaderReadUpToV2(reader, names_in(at("ab.txt")), np.int64(2))[0]]):
             return getattr(make, name)(reader)
 
     return build
@@ -90,24 +106,24 @@ def saved_and_restored(make):
 
 def reset(make):
     reader = raw.TextLineReaderV2()
-    with tf.control_dependencies([raw.ReaderReadV2(reader, names_in("ab.txt"))[0]]):
+    with tf.control_dependencies([raw.ReaderReadV2(reader, names_in(at("ab.txt")))[0]]):
         again = make.ReaderResetV2(reader)
     with tf.control_dependencies([again]):
         return raw.ReaderNumRecordsProducedV2(reader)
 
 
 RECORDS = [
-    record("TextLineReaderV2", first_of("TextLineReaderV2"), "ab.txt:1", "a"),
+    record("TextLineReaderV2", first_of("TextLineReaderV2"), at("ab.txt:1"), "a"),
     record(
         "FixedLengthRecordReaderV2",
         first_of("FixedLengthRecordReaderV2", record_bytes=2),
-        *("ab.txt:0", "a\r"),
+        *(at("ab.txt:0"), "a\r"),
     ),
-    record("TFRecordReaderV2", first_of("TFRecordReaderV2", "ab.records"), "ab.records:0", "a"),
-    record("WholeFileReaderV2", first_of("WholeFileReaderV2"), "ab.txt", "a\r\nb"),
-    record("IdentityReaderV2", first_of("IdentityReaderV2"), "ab.txt", "ab.txt"),
-    record("ReaderReadV2", first_of("TextLineReaderV2", skip_header_lines=1), "ab.txt:2", "b"),
-    record("ReaderReadUpToV2", all_of, texts("ab.txt:1", "ab.txt:2"), texts("a", "b")),
+    record("TFRecordReaderV2", first_of("TFRecordReaderV2", "ab.records"), at("ab.records:0"), "a"),
+    record("WholeFileReaderV2", first_of("WholeFileReaderV2"), at("ab.txt"), "a\r\nb"),
+    record("IdentityReaderV2", first_of("IdentityReaderV2"), at("ab.txt"), at("ab.txt")),
+    record("ReaderReadV2", first_of("TextLineReaderV2", skip_header_lines=1), at("ab.txt:2"), "b"),
+    record("ReaderReadUpToV2", all_of, texts(at("ab.txt:1"), at("ab.txt:2")), texts("a", "b")),
     record("ReaderNumRecordsProducedV2", after_reading("ReaderNumRecordsProducedV2"), 2),
     record("ReaderNumWorkUnitsCompletedV2", after_reading("ReaderNumWorkUnitsCompletedV2"), 0),
     record("ReaderSerializeStateV2", saved_and_restored, 1),

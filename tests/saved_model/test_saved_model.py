@@ -272,3 +272,23 @@ def test_main_ops():
         again = tf.Variable(3.0)
         session.run(tf.saved_model.main_op_with_restore(again.initializer.name))
         assert session.run(again) == 3
+
+
+def test_functions_that_call_themselves_are_refused(tmp_path):
+    folder = tmp_path / "model"
+    save(str(folder))
+    message = protos.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    library = message.meta_graphs[0].graph_def.library
+    for name, called in (("ping", "pong"), ("pong", "ping")):
+        function = library.function.add()
+        function.signature.name = name
+        function.signature.input_arg.add(name="x", type=protos.DT_FLOAT)
+        function.signature.output_arg.add(name="y", type=protos.DT_FLOAT)
+        call = function.node_def.add(name="call", op="StatefulPartitionedCall", input=["x"])
+        call.attr["f"].func.name = called
+        call.attr["Tin"].list.type.append(protos.DT_FLOAT)
+        call.attr["Tout"].list.type.append(protos.DT_FLOAT)
+        function.ret["y"] = "call:output:0"
+    (folder / "saved_model.pb").write_bytes(message.SerializeToString())
+    with pytest.raises((errors.OpError, ValueError), match=r"ping|pong"):
+        run(str(folder))
