@@ -51,7 +51,7 @@ class CpuExecutable : public Executable {
     std::vector<int> promised;  // own outputs whose shape was known when this was planned
     std::size_t scratch_offset = 0;
     std::optional<std::size_t> shared_offset = {};
-    bool shared_filled = false;  // by an instruction before this one
+    bool shared_filled = false;    // by an instruction before this one
     std::string node, op, source;  // for errors and traces
     std::int64_t output_bytes = 0;
   };

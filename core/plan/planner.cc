@@ -113,10 +113,12 @@ void Planner::copy_constants(std::vector<Piece>& pieces) {
   }
   // Those that nobody reads any more.
   const auto& results = function_->results;
+  const auto& targets = function_->targets;
   for (Piece& piece : pieces) {
     std::erase_if(piece.nodes, [&](Node* node) {
       return node->constant() && node->uses().empty() && node->control_inputs().empty() &&
-             std::find(results.begin(), results.end(), Output{node, 0}) == results.end();
+             std::find(results.begin(), results.end(), Output{node, 0}) == results.end() &&
+             std::find(targets.begin(), targets.end(), node) == targets.end();
     });
   }
 }
