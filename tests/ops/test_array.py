@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import headrace as tf
-from headrace import _core
 from headrace.framework import errors, raw
 from tests.ops.harness import Bad, Case, OpRecord, run_records
 
@@ -75,7 +74,7 @@ paddings = np.array([[1, 2], [0, 3]], np.int32)
 RECORDS = [
     OpRecord(
         "Const",
-        [Case((), {"value": _core.Tensor.of(np.array([[1.0, 2.0]], np.float32)), "dtype": tf.float32})],
+        [Case((), {"value": np.array([[1.0, 2.0]], np.float32), "dtype": tf.float32})],
         lambda value, dtype: np.array([[1.0, 2.0]], np.float32),
         dtypes=(),
         no_empty="no inputs",
