@@ -269,7 +269,7 @@ Prepare sampler_of(Choose choose, bool learns = false) {
     std::shared_ptr<Classes> classes;
     if (learns) {
       const auto make = [&] { return choose(c); };
-      classes = c.resources().find_or_create<Classes>("learned", c.node().name(), make);
+      classes = c.own_resources().find_or_create<Classes>("learned", c.node().name(), make);
     } else {
       classes = choose(c);
     }

@@ -46,8 +46,8 @@ struct Printed : Resource {
 std::unique_ptr<Kernel> prepare_print(PrepareContext& c) {
   c.alias(0, 0);
   const std::int64_t first_n = c.attr<std::int64_t>("first_n");
-  auto printed = c.resources().find_or_create<Printed>("", "_Print/" + c.node().name(),
-                                                       [] { return std::make_shared<Printed>(); });
+  auto printed = c.own_resources().find_or_create<Printed>("", "_Print/" + c.node().name(),
+                                                           [] { return std::make_shared<Printed>(); });
   auto text = data_text(c, 1, c.attr<std::int64_t>("summarize"), "[", "]");
   return kernel([=, message = c.attr<std::string>("message")](RunContext& r) {
     if (first_n >= 0 && printed->times.fetch_add(1) >= first_n) return;

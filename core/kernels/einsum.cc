@@ -111,7 +111,7 @@ struct Product {
                              .inputs = inputs,
                              .attrs = {{is_batch ? "adj_x" : "transpose_a", transpose_a},
                                        {is_batch ? "adj_y" : "transpose_b", transpose_b}}});
-    PrepareContext::Environment environment{c.resources(), {}};
+    PrepareContext::Environment environment{c.resources(), c.own_resources(), {}};
     PrepareContext context(node, {types.begin(), types.end()}, {nullptr, nullptr},
                            {{dtype, node.output(0).shape()}}, environment);
     kernel = prepare(context);

@@ -36,7 +36,7 @@ Source stateful_source(PrepareContext& c) {
   const auto seed = std::uint64_t(c.attr<std::int64_t>("seed"));
   const auto seed2 = std::uint64_t(c.attr<std::int64_t>("seed2"));
   auto stream =
-      c.resources().find_or_create<Stream>("random", str(c.node().name(), " ", seed, " ", seed2), [&] {
+      c.own_resources().find_or_create<Stream>("random", str(c.node().name(), " ", seed, " ", seed2), [&] {
         const bool any = seed == 0 && seed2 == 0;
         return std::make_shared<Stream>(any ? Philox(entropy(), entropy()) : Philox(seed, seed2));
       });

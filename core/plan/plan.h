@@ -106,8 +106,8 @@ class PlanCache : public Callee {
 // What planning and running need from their session. Outlives every plan.
 class PlanEnvironment {
  public:
-  // devices[0] is the CPU.
-  PlanEnvironment(std::vector<Device*> devices, PlanOptions options, Resources& resources);
+  // devices[0] is the CPU. The resources are those of PrepareContext::Environment.
+  PlanEnvironment(std::vector<Device*> devices, PlanOptions options, Resources& resources, Resources& own);
   PlanEnvironment(const PlanEnvironment&) = delete;
   const std::vector<Device*> devices;
   const PlanOptions options;

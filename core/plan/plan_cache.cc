@@ -147,8 +147,9 @@ std::int64_t PlanCache::planned() const {
   return family_->planned;
 }
 
-PlanEnvironment::PlanEnvironment(std::vector<Device*> all, PlanOptions given, Resources& state)
-    : devices(std::move(all)), options(std::move(given)), resources(state), kernels{state, {}} {
+PlanEnvironment::PlanEnvironment(std::vector<Device*> all, PlanOptions given, Resources& state,
+                                 Resources& own)
+    : devices(std::move(all)), options(std::move(given)), resources(state), kernels{state, own, {}} {
   std::vector<std::string> names;
   for (const Pass& pass : pipeline()) names.emplace_back(pass.name);
   for (const std::string& name : options.disabled_passes) {

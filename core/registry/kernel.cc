@@ -143,7 +143,7 @@ std::vector<Tensor> evaluate(const Node& node, std::span<const Tensor> inputs, R
   in_node(node, [&] { node.op().shape_rule()(inferred); });
   for (int i = 0; i < node.num_outputs(); ++i) output_types.push_back({node.dtype(i), inferred.outputs()[i]});
 
-  PrepareContext::Environment environment{resources, {}};
+  PrepareContext::Environment environment{resources, resources, {}};
   PrepareContext context(node, input_types, constants, output_types, environment);
   const auto made = prepare(context);
 

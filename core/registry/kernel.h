@@ -160,7 +160,8 @@ class Callee {
 class PrepareContext {
  public:
   struct Environment {
-    Resources& resources;
+    Resources& resources;  // what programs name and share: variables, queues...
+    Resources& own;        // what operations keep for themselves, such as their place in a random stream
     // Makes a library function callable; empty where there is no planner (constant folding).
     std::function<std::shared_ptr<Callee>(const Function&)> callee;
   };
@@ -185,6 +186,7 @@ class PrepareContext {
   std::optional<std::vector<std::int64_t>> constant_ints(int i) const;
 
   Resources& resources() const { return environment_.resources; }
+  Resources& own_resources() const { return environment_.own; }
   std::shared_ptr<Callee> callee(const FunctionName& name) const;
   std::span<const ValueType> inputs() const { return inputs_; }
   std::span<const ValueType> outputs() const { return outputs_; }

@@ -93,7 +93,8 @@ Session::Session(std::shared_ptr<Graph> graph, SessionOptions options)
   std::stable_partition(devices_.begin(), devices_.end(),
                         [](const auto& device) { return device->type() == "CPU"; });
   for (const auto& device : devices_) devices.push_back(device.get());
-  environment_ = std::make_unique<PlanEnvironment>(std::move(devices), options_.plan, *resources_);
+  environment_ =
+      std::make_unique<PlanEnvironment>(std::move(devices), options_.plan, *resources_, own_resources_);
   Open& open = open_sessions();
   std::lock_guard lock(open.mutex);
   open.sessions.emplace(options_.target, this);

@@ -74,7 +74,8 @@ class Session {
 
   std::shared_ptr<Graph> graph_;
   SessionOptions options_;
-  std::shared_ptr<Resources> resources_;
+  std::shared_ptr<Resources> resources_;  // of the target
+  Resources own_resources_;               // of operations of this session
   std::vector<std::unique_ptr<Device>> devices_;
   std::unique_ptr<PlanEnvironment> environment_;
   struct Signatures;

@@ -393,3 +393,19 @@ def test_whatever_waits_is_ended(kind, end):
         timer.join(30)
     if end != "close":
         assert session.run(tf.constant(3)) == 3
+
+
+def test_sessions_of_one_target_draw_random_numbers_of_their_own():
+    """What a program names is shared; an operation's place in its stream is the session's."""
+    draw, weight = tf.random_uniform([4], seed=1), tf.Variable(0.0)
+    bump = weight.assign_add(1.0)
+    with tf.Session("random") as first, tf.Session("random") as second:
+        first.run(weight.initializer)
+        one, two = first.run(draw), first.run(draw)
+        assert (one != two).any()
+        np.testing.assert_array_equal(second.run(draw), one)
+        first.run(bump)
+        assert second.run(weight) == 1
+        # Another signature of the same session goes on where the last one has ended.
+        assert (second.run([draw, bump])[0] == two).all()
+    tf.Session.reset("random")
