@@ -1,23 +1,72 @@
-"""Kernels of regular expressions."""
+"""Kernels of regular expressions: RE2's, whose time is linear in the text whatever the pattern is."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import re2
 
 from headrace import _core
 
 _Strings = np.ndarray[Any, Any]
 
 
-def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+_REWRITE = re.compile(rb"[^\\]+|\\[0-9\\]")
+
+
+def _compiled(pattern: bytes) -> Any:
     try:
-        return re.compile(pattern, re.DOTALL)
-    except re.error as error:
+        return re2.compile(pattern, _OPTIONS)
+    except re2.error as error:
         raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+
+
+def _rewriter(compiled: Any, rewrite: bytes) -> Callable[[Any], bytes]:
+    r"""What takes a match's place: text, where \0 is the match, \1 to \9 its groups and \\ a backslash."""
+    parts: list[bytes | int] = []
+    position = 0
+    while position < len(rewrite):
+        part = _REWRITE.match(rewrite, position)
+        if part is None:
+            raise ValueError(f"{rewrite!r} has a backslash before neither a digit nor a backslash")
+        position = part.end()
+        text = part.group()
+        if text[:1] != b"\\":
+            parts.append(text)
+        else:
+            parts.append(int(text[1:]) if text[1:].isdigit() else text[1:])
+    most = max((part for part in parts if isinstance(part, int)), default=0)
+    if most > compiled.groups:
+        raise ValueError(
+            f"{rewrite!r} cannot replace what {compiled.pattern!r} matches: that has no group {most}"
+        )
+    return lambda match: b"".join(
+        part if isinstance(part, bytes) else match.group(part) or b"" for part in parts
+    )
+
+
+def _matches(compiled: Any, text: bytes) -> Iterator[Any]:
+    """From left to right; a match of nothing does not follow right after another match."""
+    end = -1
+    for match in compiled.finditer(text):
+        if match.start() != match.end() or match.start() != end:
+            yield match
+        end = match.end()
+
+
+def _replaced(compiled: Any, rewriter: Callable[[Any], bytes], text: bytes, everywhere: bool) -> bytes:
+    made, end = [], 0
+    for match in _matches(compiled, text):
+        made += [text[end : match.start()], rewriter(match)]
+        end = match.end()
+        if not everywhere:
+            break
+    return b"".join([*made, text[end:]])
 
 
 def _each(strings: _Strings, f: Callable[[bytes], Any], dtype: Any) -> _Strings:
@@ -41,10 +90,8 @@ def regex_full_match(input: _Strings, pattern: _Strings) -> _Strings:
 def static_regex_replace(input: _Strings, pattern: bytes, rewrite: bytes, replace_global: bool) -> _Strings:
     """The kernel: each string with what matches, everywhere or the first time, replaced."""
     compiled = _compiled(pattern)
-    try:
-        return _each(input, lambda text: compiled.sub(rewrite, text, 0 if replace_global else 1), object)
-    except (re.error, IndexError) as error:
-        raise ValueError(f"{rewrite!r} cannot replace what {pattern!r} matches: {error}") from None
+    rewriter = _rewriter(compiled, rewrite)
+    return _each(input, lambda text: _replaced(compiled, rewriter, text, replace_global), object)
 
 
 def regex_replace(input: _Strings, pattern: _Strings, rewrite: _Strings, replace_global: bool) -> _Strings:

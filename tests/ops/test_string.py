@@ -26,7 +26,7 @@ def as_strings(x, precision=6, scientific=False, width=-1, fill=""):
 
 
 def matched(strings, pattern):
-    found = [re.fullmatch(str(np.asarray(pattern)), text, re.DOTALL) is not None for text in strings.ravel()]
+    found = [re.fullmatch(str(np.asarray(pattern)), text) is not None for text in strings.ravel()]
     return np.array(found, bool).reshape(strings.shape)
 
 
@@ -73,7 +73,10 @@ RECORDS = [
         ],
         reference=replaced,
         dtypes=(),
-        bad=[Bad((texts("a"), scalar("a"), scalar(r"\1")), match="cannot replace", when="run")],
+        bad=[
+            Bad((texts("a"), scalar("a"), scalar(r"\1")), match="cannot replace", when="run"),
+            Bad((texts("a"), scalar("a"), scalar("\\x")), match="backslash", when="run"),
+        ],
     ),
     OpRecord(
         "StaticRegexReplace",
@@ -150,3 +153,26 @@ def test_patterns_may_be_tensors_or_not():
         for pattern in ("a.", tf.constant("a.")):
             assert list(sess.run(regex_full_match(strings, pattern))) == [True, False]
             assert list(sess.run(regex_replace(strings, pattern, "x"))) == [b"x", b"c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern", "rewrite", "want"),
+    [
+        (b"abc", "b*", "-", b"-a-c-"),  # nothing is not matched right after a match
+        (b"", "", "-", b"-"),
+        (b"a$c", "c", r"\0\\", rb"a$c\ "[:-1]),
+        (b"ab", "(x)|b", r"[\1]", b"a[]"),
+        ("aéb".encode(), "[^a-z]", "-", b"a-b"),  # one character of two bytes
+        (b"a\nb", ".", "x", b"x\nx"),
+    ],
+)
+def test_replacements_are_those_of_re2(text, pattern, rewrite, want):
+    with tf.Session() as session:
+        assert session.run(tf.strings.regex_replace([text], pattern, rewrite)).tolist() == [want]
+
+
+def test_a_hostile_pattern_takes_no_time():
+    """Where matchers that go back need 2 ** 40 steps."""
+    with tf.Session() as session:
+        matched = tf.strings.regex_full_match([b"a" * 40 + b"!"], "(a|aa|a?)*b")
+        assert session.run(matched).tolist() == [False]
