@@ -54,6 +54,8 @@ LINES = [
     Line("of it: build", "s", "", lambda f: f[TRAINING]["build_s"]),
     Line("new shape, over the step itself", "s", "< 0.3", lambda f: f[TRAINING]["other_shape_s"]),
     Line("memory, peak of training", "MB", "the lowest", lambda f: f[TRAINING]["peak_mb"]),
+    Line("LSTM in a while_loop", "ms", "below", lambda f: f["LSTM loop"]["ms"]),
+    Line("LSTM as dynamic_rnn", "ms", "below", lambda f: f["LSTM dynamic_rnn"]["ms"]),
     Line("sparse update, 10^3 rows", "µs", "", lambda f: 1e3 * f["sparse 10^3"]["ms"]),
     Line("sparse update, 10^5 rows", "µs", "", lambda f: 1e3 * f["sparse 10^5"]["ms"]),
     Line("sparse update, 10^7 rows", "µs", "as 10^3", lambda f: 1e3 * f["sparse 10^7"]["ms"]),
