@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,17 +41,22 @@ _LACKING = (
 
 
 class Peer:
-    """A TensorFlow process, started when it is first asked and again if it dies."""
+    """A TensorFlow process in a folder of its own, started when it is first asked and again if it dies."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """The reply to a request (see peer.py). Skips the test for what TensorFlow cannot compute itself."""
         if self._process is None:
-            script = os.path.join(os.path.dirname(__file__), "peer.py")
+            script = Path(__file__).resolve().with_name("peer.py")
             self._process = subprocess.Popen(
-                [_PYTHON, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                [_PYTHON, script],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=self._folder,
             )
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
@@ -76,8 +82,8 @@ class Peer:
 
 
 @pytest.fixture(scope="session")
-def peer() -> Iterator[Peer]:
-    started = Peer()
+def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
+    started = Peer(tmp_path_factory.mktemp("peer"))
     yield started
     started.stop()
 

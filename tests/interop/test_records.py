@@ -37,13 +37,25 @@ _WRONG = {
     "DepthwiseConv2dNativeBackpropInput-dilated": "ignores the dilations that the forward operation obeys",
     "DepthwiseConv2dNativeBackpropFilter-dilated": "as above",
     "DepthwiseConv2dNativeBackpropFilter-no_batch": "memory as it was found: another value in each run",
-    "SparseSegmentSqrtNGrad-1": "memory as it was found, in some runs",
+    "SparseSegmentMeanGrad-1": "memory as it was found, in some runs",
+    "SparseSegmentSqrtNGrad-1": "as above",
+    "TensorArrayCloseV3": "does not tell the size of what is closed",
     "LookupTableExportV2": "the order of a hash table is its own",
     "PriorityQueueV2": "refuses to find again the queue that it has made",
     "PyFunc": "the function is in our process",
+    "ReadFile": "files of constant names are read before the step, which writes them here",
+    "WriteFile": "as above",
     "DecodeJSONExample-0": "numbers one by one, not packed",
     "ParseSequenceExample-1": "refuses an empty batch",
 }
+# Where static shapes look behind the handle.
+_BEHIND_HANDLES = ("TensorArrayGradV3", "TensorArrayGradWithShape")
+
+
+@pytest.fixture(autouse=True)
+def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Some records write files."""
+    monkeypatch.chdir(tmp_path)
 
 
 def _no_measure(id: str) -> bool:
@@ -109,6 +121,7 @@ _SHAPED_OPS = {record.op for family in _SHAPED for record in _records_of(family)
 _ONE_EACH = [
     pytest.param(*c.values, id=c.id)
     for c in {(c.values[0].op, id(c.values[1])): c for c in _cases()}.values()
+    if c.values[0].op not in _BEHIND_HANDLES
 ]
 
 

@@ -41,7 +41,7 @@ def rows(what):
         handle = raw.SparseConditionalAccumulator(
             dtype=value.dtype, shape=tf.TensorShape(None), name=names.get("SparseConditionalAccumulator")
         )
-        indices = tf.constant([5, 2], tf.int64)
+        indices = tf.constant([2, 5], tf.int64)
         add = raw.SparseAccumulatorApplyGradient(
             handle,
             0,
@@ -61,7 +61,7 @@ def rows(what):
 
 
 def taken_rows(value):
-    return [np.array([2, 5], np.int64), value[::-1], np.array([-1, value.shape[1]], np.int64)]
+    return [np.array([2, 5], np.int64), value, np.array([-1, value.shape[1]], np.int64)]
 
 
 RECORDS = [
@@ -131,8 +131,11 @@ def test_rows_have_means_of_their_own():
         values, indices, shape = session.run([taken.values, taken.indices, taken.dense_shape])
         assert indices.tolist() == [0, 1, 2] and shape.tolist() == [-1, 2]
         np.testing.assert_array_equal(values, [[1, 1], [3, 3], [3, 3]])
+        session.run(accumulator.apply_grad([5, 2], [[1.0, 1.0], [2.0, 2.0]], local_step=1))
+        indices, values, _ = session.run(accumulator.take_grad(1))
+        assert indices.tolist() == [2, 5] and values.tolist() == [[2, 2], [1, 1]]
         # A row that comes twice in one gradient is one of it.
-        session.run(accumulator.apply_grad([4, 4], [[1.0, 1.0], [2.0, 2.0]], local_step=1))
+        session.run(accumulator.apply_grad([4, 4], [[1.0, 1.0], [2.0, 2.0]], local_step=2))
         assert session.run(accumulator.take_grad(1))[1].tolist() == [[3, 3]]
 
 

@@ -17,8 +17,9 @@ ANY = {"dtypes": ("float32", "bfloat16", "int64", "bool"), "data_dependent": Tru
 KEYS = ["a", "b"]
 
 
-def made(rows, name=None):
-    return raw.Barrier(component_types=[rows.dtype], name=name)
+def made(rows, components=1, name=None):
+    shapes = [rows.shape[1:]] * components if rows.shape.rank else []
+    return raw.Barrier(component_types=[rows.dtype] * components, shapes=shapes, name=name)
 
 
 def inserted(barrier, rows, name=None):
@@ -31,7 +32,7 @@ def take(barrier, rows, name=None):
 
 def through(**names):
     def build(rows):
-        barrier = made(rows, names.get("barrier"))
+        barrier = made(rows, name=names.get("barrier"))
         with tf.control_dependencies([inserted(barrier, rows, names.get("insert"))]):
             taken = take(barrier, rows, names.get("take"))
         return [taken.keys, taken.values[0]]
@@ -50,7 +51,7 @@ def close(rows):
 
 def size(op):
     def build(rows):
-        barrier = raw.Barrier(component_types=[rows.dtype] * (1 + (op == "BarrierIncompleteSize")))
+        barrier = made(rows, components=1 + (op == "BarrierIncompleteSize"))
         with tf.control_dependencies([inserted(barrier, rows)]):
             return getattr(raw, op)(barrier, name="node")
 
