@@ -113,4 +113,20 @@ std::unique_ptr<Function> copy(const Function& function) {
   return copied;
 }
 
+const Function& function_named(const Graph& graph, const std::string& name) {
+  const auto function = graph.find_function(name);
+  if (!function) fail(Code::not_found, "the graph has no function '", name, "'");
+  return *function;  // the library keeps it
+}
+
+std::string add_variant(Graph& graph, std::unique_ptr<Function> function, std::string_view suffix) {
+  const std::string original = function->name;
+  int count = 0;
+  do function->name = str(original, suffix, count++);
+  while (graph.find_function(function->name));
+  std::string name = function->name;
+  graph.add_function(std::move(function));
+  return name;
+}
+
 }  // namespace headrace

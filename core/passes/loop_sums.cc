@@ -41,8 +41,8 @@ class LoopSums {
     }
     prune(*body);
     prune(*cond);
-    attrs["body"] = FunctionName{add(std::move(body))};
-    attrs["cond"] = FunctionName{add(std::move(cond))};
+    attrs["body"] = FunctionName{add_variant(graph_, std::move(body), "_summed_")};
+    attrs["cond"] = FunctionName{add_variant(graph_, std::move(cond), "_summed_")};
     replace(std::move(attrs));
     return true;
   }
@@ -55,10 +55,7 @@ class LoopSums {
   };
 
   std::unique_ptr<Function> copy_of(std::string_view attr) const {
-    const auto& name = loop_.attr<FunctionName>(attr).name;
-    const auto function = graph_.find_function(name);
-    if (!function) fail(Code::not_found, "the graph has no function '", name, "'");
-    return copy(*function);
+    return copy(function_named(graph_, loop_.attr<FunctionName>(attr).name));
   }
 
   // ---- what there is
@@ -110,16 +107,6 @@ class LoopSums {
   }
 
   // ---- what is made
-
-  std::string add(std::unique_ptr<Function> function) {
-    const std::string original = function->name;
-    int count = 0;
-    do function->name = str(original, "_summed_", count++);
-    while (graph_.find_function(function->name));
-    std::string name = function->name;
-    graph_.add_function(std::move(function));
-    return name;
-  }
 
   static void rewrite(Function& body, const Sum& sum) {
     Output total{&variant_argument(body, sum.variable), 0};

@@ -120,7 +120,7 @@ class Unread {
     }
     Flags arguments;
     for (auto& [name, body] : bodies) {
-      body = with_results(function_named(*name), results, resources_);
+      body = with_results(function_named(graph_, name->name), results, resources_);
       const Flags read = read_arguments(*body);
       if (arguments.empty()) arguments.resize(read.size(), false);
       for (std::size_t i = 0; i < read.size(); ++i) arguments.at(i) = arguments.at(i) || read[i];
@@ -128,7 +128,7 @@ class Unread {
     if (all_of(results) && all_of(arguments)) return;
     for (auto& [name, body] : bodies) {
       keep_arguments(*body, arguments);
-      name->name = add(std::move(body), name->name);
+      name->name = add_variant(graph_, std::move(body), "_read_");
     }
     replace(node, std::move(attrs), arguments, results);
   }
@@ -139,8 +139,8 @@ class Unread {
     AttrMap attrs = node.attrs();
     auto& body_name = std::get<FunctionName>(attrs.at("body"));
     auto& cond_name = std::get<FunctionName>(attrs.at("cond"));
-    const Function& whole = function_named(body_name);  // of the library, which keeps it
-    const Function& whole_cond = function_named(cond_name);
+    const Function& whole = function_named(graph_, body_name.name);  // of the library, which keeps it
+    const Function& whole_cond = function_named(graph_, cond_name.name);
     auto cond = with_results(whole_cond, Flags(whole_cond.results.size(), true), resources_);
     Flags live = read_outputs(node);
     const auto add_live = [&](const Flags& read) {
@@ -156,27 +156,9 @@ class Unread {
     if (all_of(live)) return;
     keep_arguments(*body, live);
     keep_arguments(*cond, live);
-    body_name.name = add(std::move(body), body_name.name);
-    cond_name.name = add(std::move(cond), cond_name.name);
+    body_name.name = add_variant(graph_, std::move(body), "_read_");
+    cond_name.name = add_variant(graph_, std::move(cond), "_read_");
     replace(node, std::move(attrs), live, live);
-  }
-
-  // ---- what both need
-
-  const Function& function_named(const FunctionName& name) const {
-    const auto function = graph_.find_function(name.name);
-    if (!function) fail(Code::not_found, "the graph has no function '", name.name, "'");
-    return *function;
-  }
-
-  // A name in the library for a function that takes the place of `original`.
-  std::string add(std::unique_ptr<Function> function, const std::string& original) {
-    int count = 0;
-    do function->name = str(original, "_read_", count++);
-    while (graph_.find_function(function->name));
-    std::string name = function->name;
-    graph_.add_function(std::move(function));
-    return name;
   }
 
   // The same node with fewer arguments, which come last among its inputs, and outputs.

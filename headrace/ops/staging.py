@@ -32,11 +32,11 @@ class BaseStagingArea:
     def __init__(
         self,
         dtypes: Sequence[Any],
-        shapes: Any,
-        names: Sequence[str] | None,
-        shared_name: str | None,
-        capacity: int,
-        memory_limit: int,
+        shapes: Any = None,
+        names: Sequence[str] | None = None,
+        shared_name: str | None = None,
+        capacity: int = 0,
+        memory_limit: int = 0,
     ):
         if capacity < 0 or memory_limit < 0:
             raise ValueError(f"capacity is {capacity}, memory_limit {memory_limit}; neither may be negative")
@@ -137,17 +137,6 @@ class StagingArea(BaseStagingArea):
     Raises:
       ValueError: if lengths differ, or a limit is negative.
     """
-
-    def __init__(
-        self,
-        dtypes: Sequence[Any],
-        shapes: Any = None,
-        names: Sequence[str] | None = None,
-        shared_name: str | None = None,
-        capacity: int = 0,
-        memory_limit: int = 0,
-    ):
-        super().__init__(dtypes, shapes, names, shared_name, capacity, memory_limit)
 
     def put(self, values: Any, name: str | None = None) -> Operation:
         """Stages an element, waiting for room.
