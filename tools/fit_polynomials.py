@@ -45,6 +45,38 @@ def show(name: str, coefficients: Array, double: bool = False) -> None:
     )
 
 
+def show_table(name: str, columns: list[Array]) -> None:
+    """Prints one column after the other, each a line of float32 numbers."""
+    for column in columns:
+        print(name, "{" + ", ".join(f"{np.float32(c):.9g}f" for c in column) + "},")
+
+
+def tanh_piece(begin: float, end: float) -> Array:
+    """Coefficients of d, constant first, of a polynomial for tanh(begin + d)."""
+    if begin > 9:  # the value is 1
+        return np.array([1.0, 0, 0, 0, 0, 0])
+    constant = float(np.float32(np.tanh(begin)))
+
+    def value(d: Array) -> Array:
+        return np.tanh(begin + d)
+
+    rest = fit(lambda d: (value(d) - constant) / d, lambda d: d / value(d), 1e-9, end - begin, 5)
+    return np.concatenate([[constant], rest])
+
+
+def show_tanh_pieces() -> None:
+    """Prints the polynomials in d of tanh(begin + d), highest power first.
+
+    The pieces begin at 2^k (1 + m / 8) - 1 for k below 4 and m below 8, and are printed in the order
+    of the five bits 8 (k - 1) + m. The constant is the rounded value at the beginning, so that it costs
+    half an ulp at most.
+    """
+    begins = [2.0**k * (1 + m / 8) - 1 for k in range(4) for m in range(8)]
+    ends = [*begins[1:], 15.0]
+    rows = [tanh_piece(begin, end) for begin, end in zip(begins, ends, strict=True)]
+    show_table("tanh, lanes", list(np.roll(np.array(rows), -8, axis=0).T[::-1]))
+
+
 def main() -> None:
     """Fits and prints everything."""
     half_log2 = float(np.log(np.longdouble(2)) / 2) * 1.002
@@ -95,6 +127,14 @@ def main() -> None:
         True,
     )
     show("exp2", fit(lambda x: two**x, lambda x: two**-x, -0.5, 0.5, 8), True)
+    # For lanes: exp(x) = 1 + x + x^2 p(x) for what is left of a sixteenth; powers of 2 by sixteenths, and
+    # what their rounding takes, as a part of them; pieces of tanh.
+    small = float(np.log(two) / 32) * 1.002
+    show("exp, lanes", fit(lambda x: (np.expm1(x) - x) / x**2, lambda x: x**2 / np.exp(x), -small, small, 2))
+    powers = two ** (np.arange(16) / two**4)
+    show_table("power", [powers])
+    show_table("rest", [(powers - powers.astype(np.float32)) / powers])
+    show_tanh_pieces()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 // The elementwise loops and their table.
 #include "core/kernels/vector/functions.h"
+#ifdef HEADRACE_ISA_avx512
+#include "core/kernels/vector/lanes.h"
+#endif
 #include "core/kernels/vector/isa.h"
 
 HEADRACE_VECTOR_ISA(HEADRACE_ISA)
@@ -36,6 +39,23 @@ void ternary_loop(std::int64_t n, const void* x, const void* y, const void* z, v
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < n; ++i) r[i] = F::of(a[i], b[i], c[i]);
 }
+
+// Of functions that may be had for several elements at once.
+#ifdef HEADRACE_ISA_avx512
+template <class F>
+void function_loop(std::int64_t n, const void* x, void* y) {
+  const auto* a = static_cast<const float*>(x);
+  auto* r = static_cast<float*>(y);
+  for (; n >= kLanes; n -= kLanes, a += kLanes, r += kLanes) _mm512_storeu_ps(r, F::of(_mm512_loadu_ps(a)));
+  const auto rest = __mmask16((1u << n) - 1);
+  if (n > 0) _mm512_mask_storeu_ps(r, rest, F::of(_mm512_maskz_loadu_ps(rest, a)));
+}
+#else
+template <class F>
+void function_loop(std::int64_t n, const void* x, void* y) {
+  unary_loop<float, float, F>(n, x, y);
+}
+#endif
 
 // Large angles go to the C library, a block at a time, so that the vector loop has no branch.
 template <class F, float (*Exact)(float)>
@@ -92,6 +112,11 @@ INLINE float sqrt_(float x) { return __builtin_sqrtf(x); }
 INLINE float floor_(float x) { return floor_of(x); }
 INLINE float ceil_(float x) { return ceil_of(x); }
 INLINE float round_(float x) { return round_even(x); }
+#ifdef HEADRACE_ISA_avx512
+INLINE Lanes exp_(Lanes x) { return exp_of(x); }
+INLINE Lanes tanh_(Lanes x) { return tanh_of(x); }
+INLINE Lanes sigmoid_(Lanes x) { return sigmoid_of(x); }
+#endif
 INLINE double exp_(double x) { return __builtin_exp(x); }
 INLINE double expm1_(double x) { return __builtin_expm1(x); }
 INLINE double log_(double x) { return __builtin_log(x); }
@@ -225,6 +250,7 @@ struct LeakyReluGrad {
 #define B(OP, DTYPE, T, R, F, COST) {OP, DType::DTYPE, binary_loop<T, R, F>, COST}
 #define FLOAT_U(OP, F, COST32, COST64) U(OP, float32, float, float, F, COST32), U(OP, float64, double, double, F, COST64)
 #define FLOAT_B(OP, F, COST32, COST64) B(OP, float32, float, float, F, COST32), B(OP, float64, double, double, F, COST64)
+#define FUNCTION_U(OP, F, COST32, COST64) {OP, DType::float32, function_loop<F>, COST32}, U(OP, float64, double, double, F, COST64)
 #define TEST_U(OP, F) U(OP, float32, float, bool, F, 0.2f), U(OP, float64, double, bool, F, 0.3f)
 // Integers whose sign does not matter.
 #define BITS(M, OP, F, COST)                                                                                  \
@@ -253,9 +279,9 @@ constexpr Entry<Unary> kUnary[] = {
     FLOAT_U("Sign", SignFloat, 0.2f, 0.4f), SIGNED(U, "Sign", Sign, 0.2f), UNSIGNED(U, "Sign", Sign, 0.2f),
     FLOAT_U("Reciprocal", Reciprocal, 0.3f, 0.7f), FLOAT_U("Inv", Reciprocal, 0.3f, 0.7f),
     FLOAT_U("Sqrt", Sqrt, 0.4f, 0.9f), FLOAT_U("Rsqrt", Rsqrt, 0.5f, 1.2f),
-    FLOAT_U("Exp", Exp, 0.6f, 5.0f), FLOAT_U("Expm1", Expm1, 0.7f, 10.0f),
+    FUNCTION_U("Exp", Exp, 0.6f, 5.0f), FLOAT_U("Expm1", Expm1, 0.7f, 10.0f),
     FLOAT_U("Log", Log, 0.7f, 5.0f), FLOAT_U("Log1p", Log1p, 1.0f, 10.0f),
-    FLOAT_U("Tanh", Tanh, 1.0f, 12.0f), FLOAT_U("Sigmoid", Sigmoid, 0.9f, 6.0f), FLOAT_U("Erf", Erf, 1.0f, 12.0f),
+    FUNCTION_U("Tanh", Tanh, 1.0f, 12.0f), FUNCTION_U("Sigmoid", Sigmoid, 0.9f, 6.0f), FLOAT_U("Erf", Erf, 1.0f, 12.0f),
     {"Sin", DType::float32, angle_loop<Sin, exact_sin>, 1.5f}, {"Cos", DType::float32, angle_loop<Cos, exact_cos>, 1.5f},
     {"Tan", DType::float32, angle_loop<Tan, exact_tan>, 2.5f},
     FLOAT_U("Floor", Floor, 0.2f, 0.4f), FLOAT_U("Ceil", Ceil, 0.2f, 0.4f),
