@@ -16,7 +16,9 @@ import headrace.debugging
 import headrace.framework.packing
 import headrace.strings
 from headrace.framework import errors, nest, protos
+from headrace.framework.behavior import *
 from headrace.framework.constant import constant
+from headrace.framework.constant import constant_value as get_static_value
 from headrace.framework.convert import convert_to_tensor, register_tensor_conversion_function
 from headrace.framework.dtypes import (
     QUANTIZED_DTYPES,
@@ -75,7 +77,13 @@ from headrace.framework.placeholder import placeholder, placeholder_with_default
 from headrace.framework.py_func import numpy_function, py_func
 from headrace.framework.random_seed import get_seed, set_random_seed
 from headrace.framework.session import InteractiveSession, Session
-from headrace.framework.shapes import Dimension, TensorShape, broadcast_static_shape
+from headrace.framework.shapes import (
+    Dimension,
+    TensorShape,
+    broadcast_static_shape,
+    dimension_at_index,
+    dimension_value,
+)
 from headrace.framework.sparse_tensor import (
     SparseTensor,
     SparseTensorValue,
@@ -118,13 +126,8 @@ __version__ = "0.1.0"
 newaxis = None
 
 
-def executing_eagerly() -> bool:  # type: ignore[valid-type]
-    """False: operations are described first, and run by a session."""
-    return False
-
-
 # What only some programs need: modules, and messages.
-_LAZY = ("graph_util", "saved_model", "test", "testing", "timeline")
+_LAZY = ("compat", "graph_util", "saved_model", "test", "testing", "timeline")
 _message = protos.lazily(
     "headrace",
     *("AttrValue", "ConfigProto", "Event", "GPUOptions", "GraphDef", "GraphOptions", "HistogramProto"),
@@ -136,4 +139,6 @@ _message = protos.lazily(
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"{__name__}.{name}")
+    if name == "contrib":
+        return importlib.import_module(f"{__name__}.compat.contrib")
     return _message(name)

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 # The standard deviation of the standard normal distribution truncated at 2.
-_TRUNCATED_DEVIATION = 0.87962566103423978
+TRUNCATED_DEVIATION = 0.87962566103423978
 
 
 class Initializer:
@@ -297,7 +297,7 @@ class VarianceScaling(Initializer):
             return random.random_uniform(shape, -limit, limit, dtype, seed=self.seed)
         if self.distribution == "untruncated_normal":
             return random.random_normal(shape, 0.0, pymath.sqrt(scale), dtype, seed=self.seed)
-        stddev = pymath.sqrt(scale) / _TRUNCATED_DEVIATION
+        stddev = pymath.sqrt(scale) / TRUNCATED_DEVIATION
         return random.truncated_normal(shape, 0.0, stddev, dtype, seed=self.seed)
 
 
