@@ -211,6 +211,51 @@ std::unique_ptr<Kernel> batch_norm_grad(PrepareContext& c) {
   });
 }
 
+// The same in float32 with channels last; nullptr where it is another dtype or layout.
+std::unique_ptr<Kernel> prepare_batch_norm_grad_rows(PrepareContext& c) {
+  const Channels by = channels_of(c, c.input_shape(0));
+  if (c.output_dtype(0) != DType::float32 || by.inner != 1 || by.size() == 0) return nullptr;
+  const float epsilon = c.attr<float>("epsilon");
+  const bool training = c.attr<bool>("is_training");
+  const std::int64_t width = 2 * by.channels, parts = by.parts();
+  c.scratch(std::size_t(parts * width + 3 * by.channels) * sizeof(float));
+  c.in_place(0, 0);
+  c.in_place(0, 1);
+  return kernel([=](RunContext& r) {
+    const NormLoops& loops = norm_loops();
+    const float *dy = r.input<float>(0), *x = r.input<float>(1), *scale = r.input<float>(2),
+                *mean = r.input<float>(3), *variance = r.input<float>(4);
+    float *dx = r.output<float>(0), *dscale = r.output<float>(1), *doffset = r.output<float>(2);
+    float* sums = static_cast<float*>(r.scratch());
+    parallel_for(parts, 0.3 * double(by.size()) / double(parts), [&](std::int64_t begin, std::int64_t end) {
+      for (auto part = begin; part < end; ++part) {
+        const std::int64_t first = by.outer * part / parts, last = by.outer * (part + 1) / parts;
+        float* own = sums + part * width;
+        std::fill_n(own, width, 0.0f);
+        loops.grad_sums(last - first, by.channels, dy + first * by.channels, x + first * by.channels, mean,
+                        own, own + by.channels);
+      }
+    });
+    for (std::int64_t part = 1; part < parts; ++part) {
+      for (std::int64_t i = 0; i < width; ++i) sums[i] += sums[part * width + i];
+    }
+    // dx = a * dy + b * x + k, with one a, b and k for each channel.
+    float *a = sums + parts * width, *b = a + by.channels, *k = b + by.channels;
+    for (std::int64_t i = 0; i < by.channels; ++i) {
+      const float inverse = 1 / std::sqrt(variance[i] + epsilon), count = float(by.outer);
+      doffset[i] = sums[i];
+      dscale[i] = sums[by.channels + i] * inverse;
+      a[i] = scale[i] * inverse;
+      b[i] = training ? -a[i] * inverse * dscale[i] / count : 0;
+      k[i] = training ? -a[i] * doffset[i] / count - b[i] * mean[i] : 0;
+    }
+    parallel_for(by.outer, 0.3 * double(by.channels), [&](std::int64_t begin, std::int64_t end) {
+      const std::int64_t at = begin * by.channels;
+      loops.grad(end - begin, by.channels, dy + at, x + at, a, b, k, dx + at);
+    });
+  });
+}
+
 // The statistics have the elements' dtype where the operation has one dtype only, else float32.
 template <bool grad>
 std::unique_ptr<Kernel> prepare_batch_norm(PrepareContext& c) {
@@ -315,6 +360,7 @@ HEADRACE_KERNELS(norm) {
     add_kernel(fused, with_post_operations(op));
   }
   for (const char* op : {"FusedBatchNormGrad", "FusedBatchNormGradV2", "FusedBatchNormGradV3"}) {
+    add_kernel(op, prepare_batch_norm_grad_rows);
     add_kernel(op, prepare_batch_norm<true>);
   }
   add_kernel("LRN", prepare_lrn);

@@ -361,9 +361,9 @@ def graph():
         yield graph
 
 
-def value(tensor, feeds=None):
-    with tf.Session(graph=tensor.graph) as session:
-        return session.run(tensor, feeds)
+def value(tensors, feeds=None):
+    with tf.Session() as session:
+        return session.run(tensors, feeds)
 
 
 def test_conv2d_takes_strides_and_paddings_in_several_ways():
@@ -439,3 +439,21 @@ def test_erosion_is_the_minimum_under_the_mirrored_kernel():
     mirrored = kernel[::-1, ::-1, 0]
     want = [[(x[0, i : i + 3, j : j + 3, 0] - mirrored).min() for j in range(3)] for i in range(3)]
     np.testing.assert_allclose(y[0, :, :, 0], want)
+
+
+@pytest.mark.parametrize(
+    ("window", "size_in", "size"),
+    [(1, 100, 70), (1, 64, 128), (1, 17, 200), (3, 50, 33), (3, 33, 130), (2, 3, 5)],
+)
+def test_filters_of_any_size_are_packed_whole(window, size_in, size):
+    """Libraries pack filters in blocks of channels, in another order for each derivative: here blocks that
+    are full and such that are not. float64 is computed without packing."""
+    x, w, dy = ints(2, 6, 5, size_in), ints(window, window, size_in, size), ints(2, 6, 5, size)
+    found = []
+    for dtype in (tf.float32, tf.float64):
+        operands = [tf.placeholder(dtype, array.shape) for array in (x, w, dy)]
+        y = tf.nn.conv2d(operands[0], operands[1], [1, 1, 1, 1], "SAME")
+        made = [y, *tf.gradients(y, operands[:2], operands[2])]
+        found.append(value(made, dict(zip(operands, (x, w, dy)))))
+    for got, want in zip(*found):
+        np.testing.assert_array_equal(got, want)

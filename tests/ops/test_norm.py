@@ -263,3 +263,22 @@ def test_l2_normalize():
     np.testing.assert_allclose(value(norm.l2_normalize(x, 1)), x / np.sqrt((x * x).sum(1, keepdims=True)))
     np.testing.assert_allclose(value(norm.l2_normalize(x)), x / np.sqrt((x * x).sum()))
     assert value(norm.l2_normalize(np.zeros((2, 2)), 0)).sum() == 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (2, 3, 3, 5), (3, 7, 5, 33), (4, 20, 20, 64)])
+def test_gradients_of_batch_norm_agree_with_float64(shape, training):
+    """float32 with channels last has loops of its own, which may write over what they read."""
+    x, weights = normal(*shape), normal(*shape)
+    channels = [normal(shape[-1]) for _ in range(3)] + [positive(shape[-1])]
+    found = []
+    for dtype in (tf.float32, tf.float64):
+        operands = [tf.placeholder(dtype, array.shape) for array in (x, *channels)]
+        moments = () if training else operands[3:]
+        y, _, _ = norm.fused_batch_norm(*operands[:3], *moments, epsilon=0.01, is_training=training)
+        loss = tf.reduce_sum(tf.exp(y * 0.1) * tf.constant(weights, dtype))
+        with tf.Session() as session:
+            feeds = dict(zip(operands, (x, *channels)))
+            found.append(session.run(tf.gradients(loss, operands[:3]), feeds))
+    for got, want in zip(*found):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6 + 1e-4 * np.abs(want).max())

@@ -2,28 +2,24 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 #include <optional>
 
 #include "core/base/parallel.h"
+#include "core/kernels/strided_copy.h"
 
 namespace headrace::onednn {
 
-// A plain layout and a blocked one, and how the one is gone through row by row: a row is all elements along
-// the dimension that is dense in the plain layout.
-struct Reorder::Rows {
+// A plain layout and one whose dimensions are cut into blocks, each once at most.
+struct Reorder::Cut {
   struct Dimension {
     std::int64_t size, plain, outer, block, inner;  // strides in elements
   };
   bool pack;                          // from plain to blocked
   std::size_t width;                  // bytes of an element
-  std::int64_t length, run, apart;    // of a row; elements of it in a run, and from run to run in the blocked
-  std::vector<Dimension> dimensions;  // the others, the outermost of the plain layout first
-  std::int64_t rows;
-  std::size_t bytes;  // of the blocked layout
-  bool padded;        // in another dimension than the row's
+  std::vector<Dimension> dimensions;  // in the library's order
+  std::size_t innermost;              // the dimension whose block is dense in the blocked layout
 
-  static std::optional<Rows> of(const memory::desc& from, const memory::desc& to) {
+  static std::optional<Cut> of(const memory::desc& from, const memory::desc& to) {
     const bool pack = to.get_inner_nblks() > 0;
     const memory::desc &plain = pack ? from : to, &blocked = pack ? to : from;
     if (plain.get_inner_nblks() != 0 || blocked.get_inner_nblks() == 0 ||
@@ -33,33 +29,46 @@ struct Reorder::Rows {
     const memory::dims dims = plain.get_dims(), strides = plain.get_strides();
     const memory::dims outer = blocked.get_strides(), padded = blocked.get_padded_dims();
     const memory::dims blocks = blocked.get_inner_blks(), of = blocked.get_inner_idxs();
-    const auto along = std::size_t(of.back());
-    constexpr std::int64_t kShortest = 16;
-    if (strides[along] != 1 || blocks.back() < kShortest) return {};
-    std::vector<std::int64_t> block(dims.size(), 1), inner(dims.size(), 0);
+    Cut made{pack, memory::data_type_size(plain.get_data_type()), {}, std::size_t(of.back())};
+    for (std::size_t d = 0; d < dims.size(); ++d)
+      made.dimensions.push_back({dims[d], strides[d], outer[d], 1, 0});
     std::int64_t step = 1;
     for (std::size_t i = blocks.size(); i-- > 0; step *= blocks[i]) {
-      const auto d = std::size_t(of[i]);
-      if (block[d] != 1) return {};  // cut twice
-      block[d] = blocks[i];
-      inner[d] = step;
+      Dimension& cut = made.dimensions[std::size_t(of[i])];
+      if (cut.block != 1) return {};  // cut twice
+      cut.block = blocks[i];
+      cut.inner = step;
     }
-    Rows made;
-    made.pack = pack;
-    made.width = plain.get_size() /
-                 std::size_t(std::max<std::int64_t>(
-                     1, std::accumulate(dims.begin(), dims.end(), std::int64_t(1), std::multiplies<>())));
-    made.length = dims[along];
-    made.run = block[along];
-    made.apart = outer[along];
-    made.rows = 1;
-    made.padded = false;
-    made.bytes = blocked.get_size();
     for (std::size_t d = 0; d < dims.size(); ++d) {
-      if (d == along) continue;
-      made.dimensions.push_back({dims[d], strides[d], outer[d], block[d], inner[d]});
-      made.rows *= dims[d];
-      made.padded |= padded[d] != dims[d];
+      const Dimension& one = made.dimensions[d];
+      if (padded[d] != (one.size + one.block - 1) / one.block * one.block) return {};
+    }
+    return made;
+  }
+};
+
+// How the two layouts are gone through row by row: a row is all elements along the dimension that is dense in
+// both.
+struct Reorder::Rows {
+  using Dimension = Cut::Dimension;
+  bool pack;
+  std::size_t width;
+  std::int64_t length, run, apart;    // of a row; elements of it in a run, and from run to run in the blocked
+  std::vector<Dimension> dimensions;  // the others, the outermost of the plain layout first
+  std::int64_t rows;
+  std::size_t bytes;  // of the blocked layout
+  bool padded;        // in another dimension than the row's
+
+  static std::optional<Rows> of(const Cut& cut, std::size_t bytes) {
+    const Dimension& along = cut.dimensions[cut.innermost];
+    constexpr std::int64_t kShortest = 16;
+    if (along.plain != 1 || along.block < kShortest) return {};
+    Rows made{cut.pack, cut.width, along.size, along.block, along.outer, {}, 1, bytes, false};
+    for (std::size_t d = 0; d < cut.dimensions.size(); ++d) {
+      if (d == cut.innermost) continue;
+      const Dimension& other = made.dimensions.emplace_back(cut.dimensions[d]);
+      made.rows *= other.size;
+      made.padded |= other.size % other.block != 0;
     }
     std::sort(made.dimensions.begin(), made.dimensions.end(),
               [](const Dimension& a, const Dimension& b) { return a.plain > b.plain; });
@@ -127,9 +136,81 @@ struct Reorder::Rows {
   }
 };
 
+// The same as copies of boxes: along each dimension the whole blocks, what is left over of it, and zeros that
+// fill the last block up.
+struct Reorder::Boxes {
+  struct Box {
+    StridedCopy copy;
+    std::int64_t from, to;  // where it begins, in elements
+    bool zeros;
+  };
+  std::vector<Box> boxes;
+
+  explicit Boxes(const Cut& cut) : cut_(cut) { add(0); }
+
+  void run(const void* from, void* to) const {
+    static constexpr std::uint64_t kZero = 0;
+    for (const Box& box : boxes) box.copy.run(box.zeros ? &kZero : from, box.from, to, box.to);
+  }
+
+ private:
+  using Dims = std::vector<std::int64_t>;
+
+  // Boxes of all dimensions from d on, given what was chosen of those before.
+  void add(std::size_t d) {
+    if (d == cut_.dimensions.size()) {
+      const Dims nowhere(sizes_.size(), 0);
+      const Dims& plain = zeros_ ? nowhere : plain_;
+      const DType dtype = cut_.width == 4 ? DType::uint32 : DType::uint16;
+      const std::int64_t at = zeros_ ? 0 : plain_at_;
+      boxes.push_back({StridedCopy(dtype, sizes_, cut_.pack ? plain : blocked_, cut_.pack ? blocked_ : plain),
+                       cut_.pack ? at : blocked_at_, cut_.pack ? blocked_at_ : at, zeros_ > 0});
+      return;
+    }
+    const Cut::Dimension& one = cut_.dimensions[d];
+    const std::int64_t whole = one.size / one.block, rest = one.size % one.block;
+    if (whole > 0) {
+      push(whole, one.block * one.plain, one.outer);
+      push(one.block, one.plain, one.inner);
+      add(d + 1);
+      pop(), pop();
+    }
+    if (rest == 0) return;
+    plain_at_ += whole * one.block * one.plain;
+    blocked_at_ += whole * one.outer;
+    push(rest, one.plain, one.inner);
+    add(d + 1);
+    pop();
+    if (cut_.pack) {  // the library reads what it pads with
+      blocked_at_ += rest * one.inner;
+      push(one.block - rest, 0, one.inner);
+      ++zeros_;
+      add(d + 1);
+      --zeros_;
+      pop();
+      blocked_at_ -= rest * one.inner;
+    }
+    plain_at_ -= whole * one.block * one.plain;
+    blocked_at_ -= whole * one.outer;
+  }
+  void push(std::int64_t size, std::int64_t plain, std::int64_t blocked) {
+    sizes_.push_back(size), plain_.push_back(plain), blocked_.push_back(blocked);
+  }
+  void pop() { sizes_.pop_back(), plain_.pop_back(), blocked_.pop_back(); }
+
+  const Cut cut_;
+  Dims sizes_, plain_, blocked_;
+  std::int64_t plain_at_ = 0, blocked_at_ = 0;
+  int zeros_ = 0;  // how many of the dimensions are in what fills up
+};
+
 Reorder::Reorder(const memory::desc& from, const memory::desc& to) {
-  if (auto rows = Rows::of(from, to)) {
-    rows_ = std::make_shared<const Rows>(std::move(*rows));
+  if (const auto cut = Cut::of(from, to); cut && (cut->width == 4 || cut->width == 2)) {
+    if (auto rows = Rows::of(*cut, (cut->pack ? to : from).get_size())) {
+      rows_ = std::make_shared<const Rows>(std::move(*rows));
+    } else {
+      boxes_ = std::make_shared<const Boxes>(*cut);
+    }
     return;
   }
   const Team team(time_of(0, double(from.get_size() + to.get_size())));
@@ -139,6 +220,7 @@ Reorder::Reorder(const memory::desc& from, const memory::desc& to) {
 
 void Reorder::run(const void* from, void* to) const {
   if (rows_) return rows_->run_all(static_cast<const char*>(from), static_cast<char*>(to));
+  if (boxes_) return boxes_->run(from, to);
   primitive_.run({from, to});
 }
 

@@ -8,18 +8,21 @@
 namespace headrace::onednn {
 
 // Weights as users keep them, (height, width, in, out), differ from most layouts that the library packs them
-// into by where each run of 16 or more neighbouring elements stands. Such a copy is made here, at the speed
-// of memory; the library makes the others.
+// into by where each run of 16 or more neighbouring elements stands, or else by a transposition of blocks.
+// Such copies are made here, at the speed of memory; the library makes the others.
 class Reorder {
  public:
   Reorder() = default;
   Reorder(const memory::desc& from, const memory::desc& to);
-  explicit operator bool() const { return rows_ || primitive_; }
+  explicit operator bool() const { return rows_ || boxes_ || primitive_; }
   void run(const void* from, void* to) const;
 
  private:
+  struct Cut;
   struct Rows;
+  struct Boxes;
   std::shared_ptr<const Rows> rows_;
+  std::shared_ptr<const Boxes> boxes_;
   Primitive primitive_;
 };
 

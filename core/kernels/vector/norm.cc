@@ -55,7 +55,36 @@ void scale(std::int64_t rows, std::int64_t channels, const float* x, const float
   scale_as<false, false>(rows, channels, x, factor, shift, residual, y);
 }
 
-constexpr NormLoops kLoops{sum, squares, scale};
+void grad_sums(std::int64_t rows, std::int64_t channels, const float* __restrict dy,
+               const float* __restrict x, const float* __restrict mean, float* __restrict sums,
+               float* __restrict products) {
+  const std::int64_t n = channels;
+  std::int64_t row = 0;
+  for (; row + kRows <= rows; row += kRows, dy += kRows * n, x += kRows * n) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      const float a = dy[i], b = dy[n + i], c = dy[2 * n + i], d = dy[3 * n + i];
+      sums[i] += (a + b) + (c + d);
+      products[i] += (a * (x[i] - mean[i]) + b * (x[n + i] - mean[i])) +
+                     (c * (x[2 * n + i] - mean[i]) + d * (x[3 * n + i] - mean[i]));
+    }
+  }
+  for (; row < rows; ++row, dy += n, x += n) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      sums[i] += dy[i];
+      products[i] += dy[i] * (x[i] - mean[i]);
+    }
+  }
+}
+
+void grad(std::int64_t rows, std::int64_t channels, const float* dy, const float* x,
+          const float* __restrict a, const float* __restrict b, const float* __restrict c, float* dx) {
+  for (std::int64_t row = 0; row < rows; ++row, dy += channels, x += channels, dx += channels) {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < channels; ++i) dx[i] = dy[i] * a[i] + (x[i] * b[i] + c[i]);
+  }
+}
+
+constexpr NormLoops kLoops{sum, squares, scale, grad_sums, grad};
 
 }  // namespace
 

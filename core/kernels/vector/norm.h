@@ -16,6 +16,12 @@ struct NormLoops {
   // y = x * factor + shift, plus `residual` if there is one, rectified if asked for. A NaN stays.
   void (*scale)(std::int64_t rows, std::int64_t channels, const float* x, const float* factor,
                 const float* shift, const float* residual, bool rectify, float* y);
+  // sums += the sums over rows of dy, products += those of dy * (x - mean).
+  void (*grad_sums)(std::int64_t rows, std::int64_t channels, const float* dy, const float* x,
+                    const float* mean, float* sums, float* products);
+  // dx = dy * a + x * b + c; dx may be dy or x.
+  void (*grad)(std::int64_t rows, std::int64_t channels, const float* dy, const float* x, const float* a,
+               const float* b, const float* c, float* dx);
 };
 
 #define HEADRACE_DECLARE_NORM(ISA) \
