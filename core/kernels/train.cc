@@ -8,8 +8,10 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "core/base/parallel.h"
 #include "core/registry/kernel.h"
@@ -336,72 +338,138 @@ void update_rows(const Rule& rule, const T* grad, std::span<const Index> indices
   });
 }
 
-template <template <class> class Rule, class T>
-std::unique_ptr<Kernel> prepare_rule(PrepareContext& c) {
+// One update, or several of one rule that were joined (registry/joined.h): the inputs of the first, then
+// those of the second...
+template <class R, class T>
+class Updates {
+ public:
   using C = Compute<T>;
-  using R = Rule<C>;
-  constexpr std::size_t N = R::variables;
-  constexpr std::size_t S = R::scalars.size();
-  const Node& node = c.node();
-  std::array<int, S> scalars;
-  for (std::size_t i = 0; i < S; ++i) scalars[i] = position(node, R::scalars[i]);
-  const int grad = std::max(position(node, "grad"), position(node, "delta"));
-  const int indices = position(node, "indices");
-  const bool wide = indices >= 0 && c.input_dtype(indices) == DType::int64;
-  const std::int64_t count = indices >= 0 ? c.input_shape(indices).size() : 0;
-  const Options options{node.attr_or("use_nesterov", false), node.attr_or("update_slots", true)};
-  std::array<bool, S> is_step;  // the one scalar that is an int64
-  for (std::size_t i = 0; i < S; ++i) is_step[i] = c.input_dtype(scalars[i]) == DType::int64;
-  return kernel([=, grad_shape = c.input_shape(grad)](RunContext& r) {
+  static constexpr std::size_t N = R::variables;
+  static constexpr std::size_t S = R::scalars.size();
+
+  explicit Updates(PrepareContext& c) {
+    const Node& node = c.node();
+    for (std::size_t i = 0; i < S; ++i) scalars_[i] = position(node, R::scalars[i]);
+    grad_ = std::max(position(node, "grad"), position(node, "delta"));
+    indices_ = position(node, "indices");
+    wide_ = indices_ >= 0 && c.input_dtype(indices_) == DType::int64;
+    count_ = indices_ >= 0 ? c.input_shape(indices_).size() : 0;
+    options_ = {node.attr_or("use_nesterov", false), node.attr_or("update_slots", true)};
+    for (std::size_t i = 0; i < S; ++i) is_step_[i] = c.input_dtype(scalars_[i]) == DType::int64;
+    inputs_ = int(node.op().inputs().size()) - (node.has_attr("Tothers") ? 1 : 0);
+    for (int first = 0; first < c.num_inputs(); first += inputs_)
+      shapes_.push_back(c.input_shape(first + grad_));
+  }
+
+  void run(RunContext& r) const {
+    std::vector<Variable*> variables;
+    for (std::size_t item = 0; item < shapes_.size(); ++item) {
+      for (std::size_t i = 0; i < N; ++i) variables.push_back(&r.resource<Variable>(input(item, int(i))));
+    }
+    // Two handles may name one variable: then one update comes after the other.
+    std::vector<Variable*> sorted = variables;
+    std::sort(sorted.begin(), sorted.end());
+    const bool apart = std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
+    const std::size_t at_once = apart ? shapes_.size() : 1;
+    for (std::size_t item = 0; item < shapes_.size(); item += at_once) {
+      const std::span<Variable* const> own = std::span(variables).subspan(item * N, at_once * N);
+      const auto update = [&](std::span<Tensor> tensors) { update_all(r, item, own, tensors); };
+      Variable::update(own, std::ref(update));
+    }
+  }
+
+ private:
+  int input(std::size_t item, int i) const { return int(item) * inputs_ + i; }
+
+  R rule(const RunContext& r, std::size_t item) const {
     std::array<C, S> s;
     for (std::size_t i = 0; i < S; ++i) {
-      s[i] = is_step[i] ? C(*r.input<std::int64_t>(scalars[i])) : C(*r.input<T>(scalars[i]));
+      const int at = input(item, scalars_[i]);
+      s[i] = is_step_[i] ? C(*r.input<std::int64_t>(at)) : C(*r.input<T>(at));
     }
-    const R rule(s.data(), options);
-    const T* g = r.input<T>(grad);
-    std::array<Variable*, N> variables;
-    for (std::size_t i = 0; i < N; ++i) variables[i] = &r.resource<Variable>(int(i));
-    auto update = [&](std::span<Tensor> tensors) {
-      const Shape& shape = tensors[0].shape();
+    return R(s.data(), options_);
+  }
+
+  // Items from `first` on, whose variables' values these are.
+  void update_all(const RunContext& r, std::size_t first, std::span<Variable* const> variables,
+                  std::span<Tensor> tensors) const {
+    struct Item {
+      R rule;
+      const T* grad;
       std::array<T*, N> values;
-      for (std::size_t i = 0; i < N; ++i) {
-        require(tensors[i].dtype() == dtype_v<T>, "variable '", variables[i]->name(), "' is ",
-                name_of(tensors[i].dtype()), ", the gradient is ", name_of(dtype_v<T>),
-                "; they must be the same");
-        require(tensors[i].shape() == shape, "slot '", variables[i]->name(), "' has shape ",
-                tensors[i].shape(), ", its variable '", variables[0]->name(), "' has ", shape,
-                "; they must be the same");
-        values[i] = tensors[i].data<T>();
-      }
-      if (indices < 0) {
-        require(grad_shape == shape, "the gradient has shape ", grad_shape, ", variable '",
-                variables[0]->name(), "' has ", shape, "; they must be the same");
-        parallel_for(tensors[0].size(), cost_of(N), [&](std::int64_t begin, std::int64_t end) {
-          update_range(rule, g, begin, end, values);
-        });
-        return;
-      }
-      require(shape.rank() > 0 && grad_shape.slice(1) == shape.slice(1), "the gradient has rows of shape ",
-              grad_shape.slice(1), ", variable '", variables[0]->name(), "' has shape ", shape,
-              "; its rows must have the same shape");
-      if (wide) {
-        update_rows(rule, g, std::span(r.input<std::int64_t>(indices), std::size_t(count)), values, shape);
-      } else {
-        update_rows(rule, g, std::span(r.input<std::int32_t>(indices), std::size_t(count)), values, shape);
-      }
+      std::int64_t begin;  // among the elements of all
     };
-    Variable::update(variables, std::ref(update));
-  });
-}
+    std::vector<Item> items;
+    std::int64_t total = 0;
+    for (std::size_t i = 0; i < variables.size() / N; ++i) {
+      const auto own = tensors.subspan(i * N, N);
+      check(variables.subspan(i * N, N), own, shapes_[first + i]);
+      Item item{rule(r, first + i), r.input<T>(input(first + i, grad_)), {}, total};
+      for (std::size_t j = 0; j < N; ++j) item.values[j] = own[j].template data<T>();
+      items.push_back(std::move(item));
+      total += own[0].size();
+    }
+    if (indices_ >= 0) return update_indexed(r, items[0].rule, items[0].grad, items[0].values, tensors[0]);
+    parallel_for(total, cost_of(N), [&](std::int64_t begin, std::int64_t end) {
+      auto item = std::upper_bound(items.begin(), items.end(), begin,
+                                   [](std::int64_t at, const Item& one) { return at < one.begin; });
+      for (--item; begin < end; ++item) {
+        const std::int64_t item_end = item + 1 == items.end() ? total : (item + 1)->begin;
+        const std::int64_t until = std::min(end, item_end);
+        update_range(item->rule, item->grad, begin - item->begin, until - item->begin, item->values);
+        begin = until;
+      }
+    });
+  }
+
+  void check(std::span<Variable* const> variables, std::span<const Tensor> tensors, const Shape& grad) const {
+    const Shape& shape = tensors[0].shape();
+    for (std::size_t i = 0; i < N; ++i) {
+      require(tensors[i].dtype() == dtype_v<T>, "variable '", variables[i]->name(), "' is ",
+              name_of(tensors[i].dtype()), ", the gradient is ", name_of(dtype_v<T>),
+              "; they must be the same");
+      require(tensors[i].shape() == shape, "slot '", variables[i]->name(), "' has shape ", tensors[i].shape(),
+              ", its variable '", variables[0]->name(), "' has ", shape, "; they must be the same");
+    }
+    if (indices_ < 0) {
+      require(grad == shape, "the gradient has shape ", grad, ", variable '", variables[0]->name(), "' has ",
+              shape, "; they must be the same");
+    } else {
+      require(shape.rank() > 0 && grad.slice(1) == shape.slice(1), "the gradient has rows of shape ",
+              grad.slice(1), ", variable '", variables[0]->name(), "' has shape ", shape,
+              "; its rows must have the same shape");
+    }
+  }
+
+  void update_indexed(const RunContext& r, const R& rule, const T* grad, const std::array<T*, N>& values,
+                      const Tensor& variable) const {
+    const auto rows = [&]<class Index>(std::type_identity<Index>) {
+      const std::span indices(r.input<Index>(indices_), std::size_t(count_));
+      update_rows<R, T, Index, N>(rule, grad, indices, values, variable.shape());
+    };
+    wide_ ? rows(std::type_identity<std::int64_t>()) : rows(std::type_identity<std::int32_t>());
+  }
+
+  std::array<int, S> scalars_;
+  std::array<bool, S> is_step_;  // the one scalar that is an int64
+  int grad_, indices_, inputs_;  // positions of inputs, and how many one update has
+  bool wide_;
+  std::int64_t count_;
+  Options options_;
+  std::vector<Shape> shapes_;  // of the gradients
+};
 
 template <template <class> class Rule>
 void add_rule(const char* op) {
-  add_kernel(op, [](PrepareContext& c) {
+  const auto prepare = [](PrepareContext& c) {
     std::unique_ptr<Kernel> made;
-    visit(FloatTypes{}, c.node().attr<DType>("T"),
-          [&]<class T>(std::type_identity<T>) { made = prepare_rule<Rule, T>(c); });
+    visit(FloatTypes{}, c.node().attr<DType>("T"), [&]<class T>(std::type_identity<T>) {
+      made = kernel([updates = Updates<Rule<Compute<T>>, T>(c)](RunContext& r) { updates.run(r); });
+    });
     return made;
-  });
+  };
+  add_kernel(op, prepare);
+  if (!std::string_view(op).starts_with("ResourceSparse")) add_kernel(str("_Joined", op), prepare);
 }
 
 }  // namespace

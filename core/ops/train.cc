@@ -2,8 +2,9 @@
 //
 // The inputs of every rule are, in some order: the variable and its slots (resources), scalars, and a
 // gradient, called `grad` or `delta`. Sparse rules also take `indices`: row i of the gradient belongs to row
-// indices[i] of the variable.
+// indices[i] of the variable. Dense ones can be joined: many small updates are one loop.
 #include "core/graph/graph.h"
+#include "core/registry/joined.h"
 #include "core/registry/ops.h"
 
 namespace headrace {
@@ -63,147 +64,154 @@ OpDef& rule(const char* name) {
 }  // namespace
 
 HEADRACE_OPS(train) {
-  rule("ResourceApplyGradientDescent")
-      .in("var: resource", "alpha: T", "delta: T")
-      .attr(kLocking)
-      .doc("var -= alpha * delta.");
-  rule("ResourceApplyMomentum")
-      .in("var: resource", "accum: resource", "lr: T", "grad: T", "momentum: T")
-      .attr(kLocking, "use_nesterov: bool = false")
-      .doc("accum = momentum * accum + grad; var -= lr * accum.");
+  define_joined(rule("ResourceApplyGradientDescent")
+                    .in("var: resource", "alpha: T", "delta: T")
+                    .attr(kLocking)
+                    .doc("var -= alpha * delta."));
+  define_joined(rule("ResourceApplyMomentum")
+                    .in("var: resource", "accum: resource", "lr: T", "grad: T", "momentum: T")
+                    .attr(kLocking, "use_nesterov: bool = false")
+                    .doc("accum = momentum * accum + grad; var -= lr * accum."));
   rule("ResourceSparseApplyMomentum")
       .in("var: resource", "accum: resource", "lr: T", "grad: T", "indices: Tindices", "momentum: T")
       .attr(kIndex, kLocking, "use_nesterov: bool = false")
       .doc("ResourceApplyMomentum for the rows that `indices` names.");
-  rule("ResourceApplyKerasMomentum")
-      .in("var: resource", "accum: resource", "lr: T", "grad: T", "momentum: T")
-      .attr(kLocking, "use_nesterov: bool = false")
-      .doc("accum = momentum * accum - lr * grad; var += accum.");
+  define_joined(rule("ResourceApplyKerasMomentum")
+                    .in("var: resource", "accum: resource", "lr: T", "grad: T", "momentum: T")
+                    .attr(kLocking, "use_nesterov: bool = false")
+                    .doc("accum = momentum * accum - lr * grad; var += accum."));
   rule("ResourceSparseApplyKerasMomentum")
       .in("var: resource", "accum: resource", "lr: T", "grad: T", "indices: Tindices", "momentum: T")
       .attr(kIndex, kLocking, "use_nesterov: bool = false")
       .doc("ResourceApplyKerasMomentum for the rows that `indices` names.");
-  rule("ResourceApplyAdagrad")
-      .in("var: resource", "accum: resource", "lr: T", "grad: T")
-      .attr(kLocking, "update_slots: bool = true")
-      .doc("accum += grad^2; var -= lr * grad / sqrt(accum).");
+  define_joined(rule("ResourceApplyAdagrad")
+                    .in("var: resource", "accum: resource", "lr: T", "grad: T")
+                    .attr(kLocking, "update_slots: bool = true")
+                    .doc("accum += grad^2; var -= lr * grad / sqrt(accum)."));
   rule("ResourceSparseApplyAdagrad")
       .in("var: resource", "accum: resource", "lr: T", "grad: T", "indices: Tindices")
       .attr(kIndex, kLocking, "update_slots: bool = true")
       .doc("ResourceApplyAdagrad for the rows that `indices` names.");
-  rule("ResourceApplyAdagradV2")
-      .in("var: resource", "accum: resource", "lr: T", "epsilon: T", "grad: T")
-      .attr(kLocking, "update_slots: bool = true")
-      .doc("accum += grad^2; var -= lr * grad / (sqrt(accum) + epsilon).");
+  define_joined(rule("ResourceApplyAdagradV2")
+                    .in("var: resource", "accum: resource", "lr: T", "epsilon: T", "grad: T")
+                    .attr(kLocking, "update_slots: bool = true")
+                    .doc("accum += grad^2; var -= lr * grad / (sqrt(accum) + epsilon)."));
   rule("ResourceSparseApplyAdagradV2")
       .in("var: resource", "accum: resource", "lr: T", "epsilon: T", "grad: T", "indices: Tindices")
       .attr(kIndex, kLocking, "update_slots: bool = true")
       .doc("ResourceApplyAdagradV2 for the rows that `indices` names.");
-  rule("ResourceApplyAdagradDA")
-      .in("var: resource", "gradient_accumulator: resource", "gradient_squared_accumulator: resource",
-          "grad: T", "lr: T", "l1: T", "l2: T", "global_step: int64")
-      .attr(kLocking)
-      .doc(
-          "Adagrad with dual averaging: the variable is computed anew from the sums of gradients and their "
-          "squares.");
+  define_joined(rule("ResourceApplyAdagradDA")
+                    .in("var: resource", "gradient_accumulator: resource",
+                        "gradient_squared_accumulator: resource", "grad: T", "lr: T", "l1: T", "l2: T",
+                        "global_step: int64")
+                    .attr(kLocking)
+                    .doc("Adagrad with dual averaging: the variable is computed anew from the sums of "
+                         "gradients and their "
+                         "squares."));
   rule("ResourceSparseApplyAdagradDA")
       .in("var: resource", "gradient_accumulator: resource", "gradient_squared_accumulator: resource",
           "grad: T", "indices: Tindices", "lr: T", "l1: T", "l2: T", "global_step: int64")
       .attr(kIndex, kLocking)
       .doc("ResourceApplyAdagradDA for the rows that `indices` names.");
-  rule("ResourceApplyAdadelta")
-      .in("var: resource", "accum: resource", "accum_update: resource", "lr: T", "rho: T", "epsilon: T",
-          "grad: T")
-      .attr(kLocking)
-      .doc("Steps in proportion to the root mean square of earlier steps over that of the gradients.");
+  define_joined(
+      rule("ResourceApplyAdadelta")
+          .in("var: resource", "accum: resource", "accum_update: resource", "lr: T", "rho: T", "epsilon: T",
+              "grad: T")
+          .attr(kLocking)
+          .doc("Steps in proportion to the root mean square of earlier steps over that of the gradients."));
   rule("ResourceSparseApplyAdadelta")
       .in("var: resource", "accum: resource", "accum_update: resource", "lr: T", "rho: T", "epsilon: T",
           "grad: T", "indices: Tindices")
       .attr(kIndex, kLocking)
       .doc("ResourceApplyAdadelta for the rows that `indices` names.");
-  rule("ResourceApplyAdam")
-      .in("var: resource", "m: resource", "v: resource", "beta1_power: T", "beta2_power: T", "lr: T",
-          "beta1: T", "beta2: T", "epsilon: T", "grad: T")
-      .attr(kLocking, "use_nesterov: bool = false")
-      .doc(
-          "Steps along the mean gradient m over the root of the mean squared gradient v, both freed from "
-          "bias.");
-  rule("ResourceApplyAdamWithAmsgrad")
-      .in("var: resource", "m: resource", "v: resource", "vhat: resource", "beta1_power: T", "beta2_power: T",
-          "lr: T", "beta1: T", "beta2: T", "epsilon: T", "grad: T")
-      .attr(kLocking)
-      .doc("ResourceApplyAdam with the largest v so far in place of v.");
-  rule("ResourceApplyAdaMax")
-      .in("var: resource", "m: resource", "v: resource", "beta1_power: T", "lr: T", "beta1: T", "beta2: T",
-          "epsilon: T", "grad: T")
-      .attr(kLocking)
-      .doc("ResourceApplyAdam with the decayed largest gradient in place of the root mean square.");
-  rule("ResourceApplyRMSProp")
-      .in("var: resource", "ms: resource", "mom: resource", "lr: T", "rho: T", "momentum: T", "epsilon: T",
-          "grad: T")
-      .attr(kLocking)
-      .doc("Momentum on gradients over their root mean square.");
+  define_joined(
+      rule("ResourceApplyAdam")
+          .in("var: resource", "m: resource", "v: resource", "beta1_power: T", "beta2_power: T", "lr: T",
+              "beta1: T", "beta2: T", "epsilon: T", "grad: T")
+          .attr(kLocking, "use_nesterov: bool = false")
+          .doc(
+              "Steps along the mean gradient m over the root of the mean squared gradient v, both freed from "
+              "bias."));
+  define_joined(rule("ResourceApplyAdamWithAmsgrad")
+                    .in("var: resource", "m: resource", "v: resource", "vhat: resource", "beta1_power: T",
+                        "beta2_power: T", "lr: T", "beta1: T", "beta2: T", "epsilon: T", "grad: T")
+                    .attr(kLocking)
+                    .doc("ResourceApplyAdam with the largest v so far in place of v."));
+  define_joined(
+      rule("ResourceApplyAdaMax")
+          .in("var: resource", "m: resource", "v: resource", "beta1_power: T", "lr: T", "beta1: T",
+              "beta2: T", "epsilon: T", "grad: T")
+          .attr(kLocking)
+          .doc("ResourceApplyAdam with the decayed largest gradient in place of the root mean square."));
+  define_joined(rule("ResourceApplyRMSProp")
+                    .in("var: resource", "ms: resource", "mom: resource", "lr: T", "rho: T", "momentum: T",
+                        "epsilon: T", "grad: T")
+                    .attr(kLocking)
+                    .doc("Momentum on gradients over their root mean square."));
   rule("ResourceSparseApplyRMSProp")
       .in("var: resource", "ms: resource", "mom: resource", "lr: T", "rho: T", "momentum: T", "epsilon: T",
           "grad: T", "indices: Tindices")
       .attr(kIndex, kLocking)
       .doc("ResourceApplyRMSProp for the rows that `indices` names.");
-  rule("ResourceApplyCenteredRMSProp")
-      .in("var: resource", "mg: resource", "ms: resource", "mom: resource", "lr: T", "rho: T", "momentum: T",
-          "epsilon: T", "grad: T")
-      .attr(kLocking)
-      .doc("Momentum on gradients over their standard deviation.");
+  define_joined(rule("ResourceApplyCenteredRMSProp")
+                    .in("var: resource", "mg: resource", "ms: resource", "mom: resource", "lr: T", "rho: T",
+                        "momentum: T", "epsilon: T", "grad: T")
+                    .attr(kLocking)
+                    .doc("Momentum on gradients over their standard deviation."));
   rule("ResourceSparseApplyCenteredRMSProp")
       .in("var: resource", "mg: resource", "ms: resource", "mom: resource", "lr: T", "rho: T", "momentum: T",
           "epsilon: T", "grad: T", "indices: Tindices")
       .attr(kIndex, kLocking)
       .doc("ResourceApplyCenteredRMSProp for the rows that `indices` names.");
-  rule("ResourceApplyFtrl")
-      .in("var: resource", "accum: resource", "linear: resource", "grad: T", "lr: T", "l1: T", "l2: T",
-          "lr_power: T")
-      .attr(kLocking)
-      .doc(
-          "Follows the regularised leader: the variable minimises the sum of linear losses so far, with l1 "
-          "and l2.");
+  define_joined(rule("ResourceApplyFtrl")
+                    .in("var: resource", "accum: resource", "linear: resource", "grad: T", "lr: T", "l1: T",
+                        "l2: T", "lr_power: T")
+                    .attr(kLocking)
+                    .doc("Follows the regularised leader: the variable minimises the sum of linear losses so "
+                         "far, with l1 "
+                         "and l2."));
   rule("ResourceSparseApplyFtrl")
       .in("var: resource", "accum: resource", "linear: resource", "grad: T", "indices: Tindices", "lr: T",
           "l1: T", "l2: T", "lr_power: T")
       .attr(kIndex, kLocking)
       .doc("ResourceApplyFtrl for the rows that `indices` names.");
-  rule("ResourceApplyFtrlV2")
-      .in("var: resource", "accum: resource", "linear: resource", "grad: T", "lr: T", "l1: T", "l2: T",
-          "l2_shrinkage: T", "lr_power: T")
-      .attr(kLocking)
-      .doc("ResourceApplyFtrl with an l2 penalty on the size of the variable itself.");
+  define_joined(rule("ResourceApplyFtrlV2")
+                    .in("var: resource", "accum: resource", "linear: resource", "grad: T", "lr: T", "l1: T",
+                        "l2: T", "l2_shrinkage: T", "lr_power: T")
+                    .attr(kLocking)
+                    .doc("ResourceApplyFtrl with an l2 penalty on the size of the variable itself."));
   rule("ResourceSparseApplyFtrlV2")
       .in("var: resource", "accum: resource", "linear: resource", "grad: T", "indices: Tindices", "lr: T",
           "l1: T", "l2: T", "l2_shrinkage: T", "lr_power: T")
       .attr(kIndex, kLocking)
       .doc("ResourceApplyFtrlV2 for the rows that `indices` names.");
-  rule("ResourceApplyProximalGradientDescent")
-      .in("var: resource", "alpha: T", "l1: T", "l2: T", "delta: T")
-      .attr(kLocking)
-      .doc("Gradient descent, then the step that shrinks for the l1 and l2 penalties.");
+  define_joined(rule("ResourceApplyProximalGradientDescent")
+                    .in("var: resource", "alpha: T", "l1: T", "l2: T", "delta: T")
+                    .attr(kLocking)
+                    .doc("Gradient descent, then the step that shrinks for the l1 and l2 penalties."));
   rule("ResourceSparseApplyProximalGradientDescent")
       .in("var: resource", "alpha: T", "l1: T", "l2: T", "grad: T", "indices: Tindices")
       .attr(kIndex, kLocking)
       .doc("ResourceApplyProximalGradientDescent for the rows that `indices` names.");
-  rule("ResourceApplyProximalAdagrad")
-      .in("var: resource", "accum: resource", "lr: T", "l1: T", "l2: T", "grad: T")
-      .attr(kLocking)
-      .doc("Adagrad, then the step that shrinks for the l1 and l2 penalties.");
+  define_joined(rule("ResourceApplyProximalAdagrad")
+                    .in("var: resource", "accum: resource", "lr: T", "l1: T", "l2: T", "grad: T")
+                    .attr(kLocking)
+                    .doc("Adagrad, then the step that shrinks for the l1 and l2 penalties."));
   rule("ResourceSparseApplyProximalAdagrad")
       .in("var: resource", "accum: resource", "lr: T", "l1: T", "l2: T", "grad: T", "indices: Tindices")
       .attr(kIndex, kLocking)
       .doc("ResourceApplyProximalAdagrad for the rows that `indices` names.");
-  rule("ResourceApplyAddSign")
-      .in("var: resource", "m: resource", "lr: T", "alpha: T", "sign_decay: T", "beta: T", "grad: T")
-      .attr(kLocking)
-      .doc("Steps by (alpha + sign_decay * sign(grad) * sign(m)) * grad, m being the mean gradient.");
-  rule("ResourceApplyPowerSign")
-      .in("var: resource", "m: resource", "lr: T", "logbase: T", "sign_decay: T", "beta: T", "grad: T")
-      .attr(kLocking)
-      .doc("Steps by exp(logbase * sign_decay * sign(grad) * sign(m)) * grad, m being the mean gradient.");
+  define_joined(
+      rule("ResourceApplyAddSign")
+          .in("var: resource", "m: resource", "lr: T", "alpha: T", "sign_decay: T", "beta: T", "grad: T")
+          .attr(kLocking)
+          .doc("Steps by (alpha + sign_decay * sign(grad) * sign(m)) * grad, m being the mean gradient."));
+  define_joined(
+      rule("ResourceApplyPowerSign")
+          .in("var: resource", "m: resource", "lr: T", "logbase: T", "sign_decay: T", "beta: T", "grad: T")
+          .attr(kLocking)
+          .doc("Steps by exp(logbase * sign_decay * sign(grad) * sign(m)) * grad, m being the mean "
+               "gradient."));
 }
 
 }  // namespace headrace

@@ -9,7 +9,8 @@ namespace headrace {
 
 // Dropping what nobody reads first, so that nothing else looks at it; then folding, since it completes shapes
 // that the others look at; merging on what is left; then what looks for equal operands; fusing last, since
-// what is fused is not looked into any more. Waits go early, since nothing that waits is rewritten.
+// what is fused is not looked into any more, and joining what ends a step. Waits go early, since nothing that
+// waits is rewritten.
 std::span<const Pass> pipeline() {
   static constexpr std::array kPasses = {
       Pass{"unread", "drops what conditions, loops and calls compute for nobody", drop_unread},
@@ -25,6 +26,7 @@ std::span<const Pass> pipeline() {
            fuse_post_operations},
       Pass{"fusion", "computes elementwise operations that read each other block by block, as one",
            fuse_elementwise},
+      Pass{"updates", "small updates of variables are one parallel loop", join_updates},
   };
   return kPasses;
 }

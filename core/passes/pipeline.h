@@ -45,5 +45,6 @@ bool sum_products_in_loops(Function& function, Resources& resources);
 bool join_products(Function& function, Resources& resources);
 bool fuse_post_operations(Function& function, Resources& resources);
 bool fuse_elementwise(Function& function, Resources& resources);
+bool join_updates(Function& function, Resources& resources);
 
 }  // namespace headrace

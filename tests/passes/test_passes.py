@@ -32,7 +32,7 @@ X = np.array([[1.0, -2.0], [0.5, 4.0]], np.float32)
 def test_they_are_named_in_order():
     assert [
         *("unread", "constant_folding", "waits", "identities", "algebra"),
-        *("common_subexpressions", "loop_sums", "products", "post_operations", "fusion"),
+        *("common_subexpressions", "loop_sums", "products", "post_operations", "fusion", "updates"),
     ] == NAMES
 
 
