@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import string
+from collections.abc import Iterable
+
 from headrace.framework import raw
 from headrace.framework.graph import Operation, Tensor
 from headrace.gradients.registry import RegisterGradient
@@ -79,18 +82,24 @@ def _unlabelled(
     grad: Tensor, output: str, other: Tensor | None, other_term: str, x: Tensor, term: str
 ) -> Tensor:
     """The derivative by `x`: the gradient times the other operand, with the labels of x in their order."""
-    letters = term.replace("...", "")
-    if len(set(letters)) != len(letters):
-        raise NotImplementedError(f"Einsum has no gradient where an operand repeats a label: '{term}'")
-    missing = {label for label in letters if label not in output and label not in other_term}
+    term, repeats = _told_apart(term, output + other_term)
+    missing = {label for label in term if label not in output + other_term + "."} - repeats.keys()
     operands, terms = [grad], [output]
     if other is not None:
         operands, terms = [grad, other], [output, other_term]
     has_dots = any("..." in each for each in terms)
-    kept = "".join(label for label in term if label not in missing)
-    made = raw.Einsum(
-        operands, equation=f"{','.join(terms)}->{kept if has_dots else kept.replace('...', '')}"
-    )
+
+    def kept(labels: Iterable[str]) -> str:
+        return "".join(label for label in term if label in labels or (label == "." and has_dots))
+
+    labels = set(term) - missing - repeats.keys() - {"."}
+    made = raw.Einsum(operands, equation=f"{','.join(terms)}->{kept(labels)}")
+    # Only the elements whose indices agree along a repeated label were used: the others get nothing.
+    for repeat, label in repeats.items():
+        before, labels = kept(labels), labels | {repeat, label}
+        one = _identity(x, term.replace("...", "."), label, grad)
+        made = raw.Einsum([made, one], equation=f"{before},{label}{repeat}->{kept(labels)}")
+    missing -= labels
     # What only x has was summed over: the derivative is the same along it. Behind an ellipsis, dimensions are
     # counted from the end.
     before, dots, after = term.partition("...")
@@ -107,6 +116,28 @@ def _unlabelled(
         if rank > wanted:
             made = raw.Sum(made, list(range(len(before), len(before) + rank - wanted)))
     return raw.BroadcastTo(_sum_to(made, x), raw.Shape(x)) if missing or dots else made
+
+
+def _told_apart(term: str, others: str) -> tuple[str, dict[str, str]]:
+    """The term with other letters for the labels that it repeats, and which label each of them repeats."""
+    free = (letter for letter in string.ascii_letters if letter not in term + others)
+    repeats: dict[str, str] = {}
+    apart = ""
+    for label in term:
+        if label in apart and label != ".":
+            repeats[fresh := next(free)] = label
+            label = fresh
+        apart += label
+    return apart, repeats
+
+
+def _identity(x: Tensor, term: str, label: str, like: Tensor) -> Tensor:
+    """The matrix with ones on its diagonal, as large as x is along `label`; a dot stands for any dimensions."""
+    axis = term.index(label)
+    if "." in term[:axis]:
+        axis -= len(term)
+    end = raw.StridedSlice(raw.Shape(x), [axis], [axis + 1], [1], end_mask=int(axis == -1))
+    return raw.MatrixDiag(raw.Fill(end, raw.Cast(1, DstT=like.dtype)))
 
 
 def _sum_to(made: Tensor, x: Tensor) -> Tensor:
