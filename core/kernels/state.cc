@@ -59,17 +59,6 @@ std::unique_ptr<Kernel> prepare_read(PrepareContext& c) {
   });
 }
 
-std::unique_ptr<Kernel> prepare_initialized_value(PrepareContext& c) {
-  c.own_output(0);
-  return kernel([dtype = c.output_dtype(0), shape = c.output_shape(0)](RunContext& r) {
-    const Variable& variable = variable_of(r, dtype);
-    Tensor value = variable.read_if_initialized();
-    if (!value) value = r.input_tensor(1);
-    if (shape.is_full()) require_shape(variable, value.shape(), shape);
-    r.set_output(0, std::move(value));
-  });
-}
-
 std::unique_ptr<Kernel> prepare_assign(PrepareContext& c) {
   const Shape declared = handle_type(c.node().input(0)).shape;
   const Shape& shape = c.input_shape(1);
@@ -449,7 +438,6 @@ Combine ordered(DType dtype) {
 HEADRACE_KERNELS(state) {
   add_kernel("VarHandleOp", prepare_handle);
   add_kernel("ReadVariableOp", prepare_read);
-  add_kernel("InitializedValue", prepare_initialized_value);
   add_kernel("AssignVariableOp", prepare_assign);
   add_kernel("AssignAddVariableOp", update_by(number<Wrapping<std::plus<>>>));
   add_kernel("AssignSubVariableOp", update_by(number<Wrapping<std::minus<>>>));

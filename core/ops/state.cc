@@ -29,8 +29,6 @@ void handle_shape(ShapeContext& c) { c.output(0, Shape()); }
 
 void read_shape(ShapeContext& c) { c.output(0, variable_shape(c)); }
 
-void initialized_value_shape(ShapeContext& c) { c.output(0, variable_shape(c)); }
-
 void assign_shape(ShapeContext& c) {
   const Shape variable = variable_shape(c);
   require(variable.compatible_with(c.input(1)), "the value has shape ", c.input(1), ", the variable ",
@@ -142,14 +140,6 @@ HEADRACE_OPS(state) {
       .out("value: dtype")
       .attr("dtype: type")
       .doc("The value of a variable now: a snapshot that later updates do not change.");
-  stateful("InitializedValue", initialized_value_shape)
-      .in("resource: resource", "otherwise: dtype")
-      .out("value: dtype")
-      .attr("dtype: type")
-      .traits(Trait::no_gradient)
-      .doc(
-          "The value of a variable, or `otherwise` if it has none yet: for initial values of other "
-          "variables.");
   stateful("AssignVariableOp", assign_shape)
       .in("resource: resource", "value: dtype")
       .attr("dtype: type")

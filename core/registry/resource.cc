@@ -70,12 +70,6 @@ Tensor Variable::read() const {
   return value_;
 }
 
-Tensor Variable::read_if_initialized() const {
-  std::lock_guard lock(mutex_);
-  if (value_) value_.buffer()->settle();
-  return value_;
-}
-
 void Variable::assign(Tensor value) {
   if (value.dtype() != dtype_) {
     throw DTypeError(str("variable '", name_, "' is ", name_of(dtype_), ", the value assigned is ",

@@ -58,8 +58,6 @@ class Variable : public Resource {
   bool initialized() const;
   // The value now; it never changes under the holder. FailedPrecondition if there is none yet.
   Tensor read() const;
-  // The same, or no tensor.
-  Tensor read_if_initialized() const;
   void assign(Tensor value);
   // Assigns a copy of `elements`, written over the old value where nobody else holds that.
   void store(const Shape& shape, const void* elements);

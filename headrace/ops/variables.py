@@ -30,6 +30,7 @@ from headrace.framework.graph import (
 from headrace.framework.indexed_slices import IndexedSlices
 from headrace.framework.shapes import TensorShape, as_shape, unknown_shape
 from headrace.ops import array, control_flow, math, slicing
+from headrace.ops.cond import cond
 
 __all__ = [
     "PartitionedVariable",
@@ -113,7 +114,7 @@ class SaveSliceInfo:
 
     def to_proto(self, export_scope: str | None = None) -> Any:
         """Returns a `SaveSliceInfoDef` message, or None if the variable is not within `export_scope`."""
-        full_name = _stripped(export_scope, self.full_name or "")
+        full_name = stripped_name(export_scope, self.full_name or "")
         if full_name is None:
             return None
         return protos.SaveSliceInfoDef(
@@ -125,10 +126,10 @@ class SaveSliceInfo:
 
 
 def _joined(scope: str | None, name: str) -> str:
-    return f"{scope}/{name}" if scope else name
+    return f"{scope.rstrip('/')}/{name}" if scope else name
 
 
-def _stripped(scope: str | None, name: str) -> str | None:
+def stripped_name(scope: str | None, name: str) -> str | None:
     """The name without the scope at its front; None if it is not there."""
     if not scope:
         return name
@@ -360,6 +361,11 @@ class Variable:
         """The tensor that the initializer assigns."""
         return self._initial_value
 
+    def _start_from(self, value: Tensor) -> None:
+        """Makes the initializer assign another value."""
+        self._initializer_op = raw.AssignVariableOp(self._handle, value)
+        self._initial_value = value
+
     def _set_save_slice_info(self, info: Any) -> None:
         self._save_slice_info = info
 
@@ -402,7 +408,10 @@ class Variable:
 
         For initial values of other variables, whose initializers run in any order.
         """
-        return raw.InitializedValue(self._handle, self._initial_value, name="initialized_value")
+        if self._initial_value is None:
+            raise ValueError(f"variable {self.name} comes from a message that tells no initial value")
+        made = is_variable_initialized(self)
+        return cond(made, self.read_value, lambda: self._initial_value, name="initialized_value")
 
     # -- assigning
 
@@ -634,7 +643,7 @@ class Variable:
         }
         if self._initial_value is not None:
             names["initial_value_name"] = self._initial_value.name
-        stripped = {key: _stripped(export_scope, name) for key, name in names.items()}
+        stripped = {key: stripped_name(export_scope, name) for key, name in names.items()}
         if stripped["variable_name"] is None:
             return None
         made = protos.VariableDef(

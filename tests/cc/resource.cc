@@ -52,7 +52,6 @@ TEST(resource, of_another_type_is_an_error) {
 TEST(variable, has_no_value_at_first) {
   Variable variable("weights", DType::float32);
   CHECK(!variable.initialized());
-  CHECK(!variable.read_if_initialized());
   CHECK_CONTAINS(CHECK_ERROR(failed_precondition, variable.read()), "'weights'");
   CHECK_ERROR(failed_precondition, variable.update([](Tensor&) {}));
   variable.assign(Tensor::scalar(1.0f));

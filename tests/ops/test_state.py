@@ -102,14 +102,6 @@ RECORDS = [
         dtypes=FLOATS,
     ),
     OpRecord(
-        "InitializedValue",
-        cases=[
-            Case(inputs=(Var(MATRIX), MATRIX + 1)),
-            Case(inputs=(Var(np.zeros([0])), np.zeros([0]))),
-        ],
-        reference=lambda value, otherwise: value,
-    ),
-    OpRecord(
         "AssignVariableOp",
         cases=[
             Case(inputs=(Var(MATRIX), MATRIX + 1)),
