@@ -57,13 +57,10 @@ auto import_message(GraphHandle& handle, const nb::bytes& message, std::string p
 void bind_io(nb::module_& m) {
   m.def(
       "graph_def",
-      [](const GraphHandle& g, int first_node, bool with_shapes, bool with_defaults) {
-        return bytes_of(to_graphdef(
-            *g.graph,
-            {.first_node = first_node, .with_shapes = with_shapes, .with_defaults = with_defaults}));
+      [](const GraphHandle& g, int first_node, bool with_shapes) {
+        return bytes_of(to_graphdef(*g.graph, {.first_node = first_node, .with_shapes = with_shapes}));
       },
       nb::arg("graph"), nb::arg("first_node") = 0, nb::arg("with_shapes") = false,
-      nb::arg("with_defaults") = true,
       "The graph as a GraphDef message, without the nodes before `first_node`.");
   m.def(
       "node_def", [](const GraphHandle& g, int id) { return bytes_of(to_node_def(g.node(id))); },

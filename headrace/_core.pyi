@@ -288,7 +288,7 @@ def add_kernel(op: str, function: object, rank: str = 'host') -> None:
     Registers function(*arrays, **attrs) -> array or sequence of arrays as a CPU kernel of an operation. The arrays are the function's own; dtypes are given as numbers, strings as bytes, functions as names.
     """
 
-def graph_def(graph: Graph, first_node: int = 0, with_shapes: bool = False, with_defaults: bool = True) -> bytes:
+def graph_def(graph: Graph, first_node: int = 0, with_shapes: bool = False) -> bytes:
     """
     The graph as a GraphDef message, without the nodes before `first_node`.
     """

@@ -41,13 +41,18 @@ std::string in_function(const Output& input) {
   internal("node '", node.name(), "' has no output ", input.index);
 }
 
-void write_attrs(Writer& out, int field, const AttrMap& attrs) {
+void write_attrs(Writer& out, int field, const AttrMap& attrs, auto&& is_left_out) {
   for (const auto& attr : attrs) {
+    if (is_left_out(attr.first, attr.second)) continue;
     out.message(field, [&](Writer& entry) {
       entry.bytes(1, attr.first);
       entry.message(2, [&](Writer& to) { write_attr(to, attr.second); });
     });
   }
+}
+
+void write_attrs(Writer& out, int field, const AttrMap& attrs) {
+  write_attrs(out, field, attrs, [](const std::string&, const Attr&) { return false; });
 }
 
 std::vector<Shape> output_shapes(const Node& node) {
@@ -62,25 +67,27 @@ bool is_default(const Node& node, const std::string& name, const Attr& value) {
   return found != attrs.end() && found->default_value && equal(*found->default_value, value);
 }
 
+// Attributes that came after version 1.15, whose readers know only the default: that needs no mention.
+bool is_late(std::string_view op, std::string_view attr) {
+  return (op == "TensorListSetItem" && attr == "resize_if_index_out_of_bounds") ||
+         (op == "InitializeTableFromTextFileV2" && attr == "offset");
+}
+
 void write_node(Writer& out, const Node& node, InputText input_text, const ExportOptions& options) {
   out.bytes(1, node.name());
   out.bytes(2, node.op().name());
   for (const Output& input : node.inputs()) out.bytes_element(3, input_text(input));
   for (const Node* before : node.control_inputs()) out.bytes_element(3, str("^", before->name()));
   out.bytes(4, node.device());
-  if (options.with_defaults) {
-    write_attrs(out, 5, node.attrs());
-  } else {
-    AttrMap others = node.attrs();
-    std::erase_if(others, [&](const auto& attr) { return is_default(node, attr.first, attr.second); });
-    write_attrs(out, 5, others);
-  }
+  write_attrs(out, 5, node.attrs(), [&](const std::string& name, const Attr& value) {
+    return is_late(node.op().name(), name) && is_default(node, name, value);
+  });
   if (options.with_shapes && node.num_outputs() > 0) {
     write_attrs(out, 5, {{"_output_shapes", output_shapes(node)}});
   }
 }
 
-void write_function(Writer& out, const Function& function, const ExportOptions& options = {}) {
+void write_function(Writer& out, const Function& function) {
   // Every result needs a name of its own.
   std::vector<std::string> results = function.result_names;
   for (std::size_t i = results.size(); i < function.results.size(); ++i) {
@@ -105,9 +112,7 @@ void write_function(Writer& out, const Function& function, const ExportOptions& 
   });
   for (const auto& node : function.graph.nodes()) {
     if (!node || node->has(Trait::argument)) continue;
-    out.message(3, [&](Writer& to) {
-      write_node(to, *node, &in_function, {.with_defaults = options.with_defaults});
-    });
+    out.message(3, [&](Writer& to) { write_node(to, *node, &in_function, {}); });
   }
   const auto write_pair = [&](int field, const std::string& key, const std::string& value) {
     out.message(field, [&](Writer& entry) {
@@ -142,7 +147,7 @@ std::string to_graphdef(const Graph& graph, const ExportOptions& options) {
   if (options.with_functions && !graph.functions().empty()) {
     out.message(2, [&](Writer& library) {
       for (const auto& entry : graph.functions()) {
-        library.message(1, [&](Writer& to) { write_function(to, *entry.second, options); });
+        library.message(1, [&](Writer& to) { write_function(to, *entry.second); });
       }
     });
   }

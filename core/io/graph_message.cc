@@ -79,6 +79,7 @@ NodeMessage read_node(Reader in) {
     }
   }
   require(!node.name.empty(), "a node in the message has no name");
+  require(!node.op.empty(), "node ", quoted(node.name), " has no operation");
   for (const auto& text : inputs) {
     try {
       node.inputs.push_back(parse_source(text));
@@ -176,8 +177,10 @@ void check_versions(Reader in) {
     if (in.field() == 3)
       in.varints([&](std::uint64_t version) { bad = bad || version == kGraphDefProducer; });
   }
-  require(least <= kGraphDefProducer && !bad, "the graph was made for programs that read version ", least,
+  require(least <= kGraphDefProducer, "the graph was made for programs that read version ", least,
           " of the format or newer ones; this is version ", kGraphDefProducer);
+  require(!bad, "the graph says that programs of version ", kGraphDefProducer,
+          " of the format must not read it; this is one");
 }
 
 }  // namespace

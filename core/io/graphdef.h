@@ -21,7 +21,6 @@ struct ExportOptions {
   int first_node = 0;        // leave out nodes with smaller ids
   bool with_shapes = false;  // attribute "_output_shapes" on every node that has outputs
   bool with_functions = true;
-  bool with_defaults = true;  // attributes that hold the default of their operation
 };
 
 std::string to_graphdef(const Graph& graph, const ExportOptions& options = {});

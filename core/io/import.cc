@@ -19,8 +19,8 @@
 #include "core/io/graphdef.h"
 #include "core/io/messages.h"
 #include "core/io/order.h"
-#include "core/io/producer_defaults.h"
 #include "core/io/references.h"
+#include "core/io/unknown.h"
 #include "core/registry/device.h"
 #include "core/registry/ops.h"
 
@@ -31,10 +31,6 @@ using wire::Reader;
 
 constexpr int kMaxCallDepth = 100;
 constexpr std::string_view kOutputShapes = "_output_shapes";
-// Attributes of later versions that are notes and checks, and change nothing of what is computed.
-constexpr std::string_view kNotes[] = {"debug_name", "metadata", "validate_shape", "grad_a",
-                                       "grad_b",     "grad_x",   "grad_y"};
-constexpr std::string_view kCall = "PartitionedCall";  // what an operation named like a function becomes
 
 using Element = std::variant<Output, Node*>;
 
@@ -137,6 +133,12 @@ class Builder {
     return node == made_.end() ? nullptr : node->second;
   }
   bool has(std::string_view name) const { return index_.contains(name); }
+  // Of a node that was made: that it has this output.
+  void check_output(const Source& source) const {
+    const Node* node = find(source.node);
+    require(!node || source.control || source.index < node->num_outputs(), "node ", quoted(source.node),
+            " has ", node ? node->num_outputs() : 0, " outputs, there is no number ", source.index);
+  }
 
   // The node is nullptr for one that the caller of the function waits for.
   Element resolve(Source source) {
@@ -258,8 +260,13 @@ class Builder {
   NodeSpec spec_of(int i) {
     const NodeMessage& message = messages_[std::size_t(i)];
     NodeSpec spec{.name = root_->names_[std::size_t(i)], .inputs = {}, .source = source};
-    spec.device = device.empty() ? std::string(message.device)
-                                 : DeviceSpec::parse(device).merged(DeviceSpec::parse(message.device)).str();
+    try {
+      const DeviceSpec own = DeviceSpec::parse(message.device);
+      spec.device =
+          device.empty() ? std::string(message.device) : DeviceSpec::parse(device).merged(own).str();
+    } catch (const Error& error) {
+      fail(error.code(), "node ", quoted(message.name), " (", message.op, "): ", error.what());
+    }
     spec.control_inputs = waits_of(i);
     return spec;
   }
@@ -635,8 +642,7 @@ class Builder {
       if (name == kOutputShapes) continue;
       const AttrDef* known = op.find_attr(name);
       if (!known && !name.starts_with('_')) {
-        if (std::find(std::begin(kNotes), std::end(kNotes), name) != std::end(kNotes)) continue;
-        require(shared_.defaults.is_default(message.op, name, value), "node ", quoted(message.name), " (",
+        require(shared_.defaults.can_drop(message.op, name, value), "node ", quoted(message.name), " (",
                 message.op, ") has an attribute ", quoted(name),
                 " that is not known here; the graph comes from a version of the operation that does more");
         continue;
@@ -891,38 +897,16 @@ void build_functions(Graph& graph, std::vector<FunctionMessage>& messages,
   }
 }
 
-// ---- what is not known here
-
-// One error that lists all operations without a definition, so that a user sees the whole of the work at
-// once.
-void check_operations(const Graph& graph, const GraphMessage& message, const std::set<std::string>& called) {
-  std::set<std::string_view> functions;
-  for (const FunctionMessage& function : message.functions) functions.insert(function.name);
-  std::map<std::string_view, std::vector<std::string>> unknown;
-  const bool can_call = find_op_or_null(kCall) != nullptr;
-  const auto check = [&](const std::vector<NodeMessage>& nodes, std::string_view where) {
-    for (const NodeMessage& node : nodes) {
-      if (find_op_or_null(node.op) || is_frame_operation(node.op)) continue;
-      if (can_call && (functions.contains(node.op) || graph.find_function(node.op))) continue;
-      unknown[node.op].push_back(std::string(where) + std::string(node.name));
-    }
-  };
-  check(message.nodes, "");
-  for (const FunctionMessage& function : message.functions) {
-    if (called.contains(std::string(function.name))) check(function.nodes, str(function.name, "/"));
+// A part of a graph may read what the message does not have, under whatever name.
+void check_input_map(const ImportOptions& options, const GraphMessage& message) {
+  std::unordered_set<std::string_view> named;
+  for (const NodeMessage& node : message.nodes) {
+    named.insert(node.name);
+    for (const Source& input : node.inputs) named.insert(input.node);
   }
-  if (unknown.empty()) return;
-  std::vector<std::string> known;
-  for (const OpDef* op : all_ops()) known.push_back(op->name());
-  std::string text;
-  constexpr std::size_t kSuggestions = 5;  // the search for near names takes time
-  for (const auto& [op, nodes] : unknown) {
-    text +=
-        str(text.empty() ? "" : "; ", op, " (", nodes.size() == 1 ? "node " : "nodes ", some_of(nodes), ")");
-    if (unknown.size() <= kSuggestions && op.size() < 100) text += did_you_mean(op, known);
+  for (const auto& [key, value] : options.input_map) {
+    require(named.contains(parse_source(key).node), "input map: the message has no node for ", quoted(key));
   }
-  fail(Code::not_found, "the graph uses ", unknown.size(), " operation", unknown.size() == 1 ? "" : "s",
-       " not known here: ", text);
 }
 
 }  // namespace
@@ -958,19 +942,19 @@ Imported import_graphdef(Graph& graph, std::string_view message, const ImportOpt
   // Checked before anything is made; whether an output has that number is only known afterwards.
   std::vector<Source> wanted;
   for (const std::string& element : options.return_elements) {
-    require(!element.empty(), "return elements: '' is no name");
+    require(!element.empty() && element[0] != '^', "return elements: ", quoted(element),
+            " is no name of an operation or a tensor");
     wanted.push_back(parse_source(element));
     require(builder.has(wanted.back().node), "return elements: the message has no node ",
             quoted(wanted.back().node));
     builder.wanted.push_back(wanted.back());
     builder.wanted.back().control = element.find(':') == std::string::npos;
   }
-  for (const auto& [key, value] : options.input_map) {
-    require(builder.has(parse_source(key).node), "input map: the message has no node for ", quoted(key));
-  }
+  check_input_map(options, parts);
   builder.build();
   Imported imported;
   try {
+    for (const auto& [key, value] : options.input_map) builder.check_output(parse_source(key));
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       const bool is_output = options.return_elements[i].find(':') != std::string::npos;
       imported.returned.push_back(is_output ? builder.resolve(wanted[i])

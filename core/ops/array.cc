@@ -510,15 +510,19 @@ HEADRACE_OPS(array) {
       .traits(identity, alias)
       .shape(default_shape)
       .doc("A value that may be fed; `input` otherwise.");
-  for (const char* name : {"Identity", "Snapshot", "DeepCopy", "GuaranteeConst", "DebugGradientIdentity"}) {
+  const auto same_value = [&](const char* name, const char* input, const char* output) {
     op(name)
-        .in("input: T")
-        .out("output: T")
+        .in(input)
+        .out(output)
         .attr("T: type")
         .traits(identity, alias)
         .shape(identity_shape)
         .doc("The same value.");
+  };
+  for (const char* name : {"Identity", "Snapshot", "GuaranteeConst", "DebugGradientIdentity"}) {
+    same_value(name, "input: T", "output: T");
   }
+  same_value("DeepCopy", "x: T", "y: T");
   op("IdentityN")
       .in("input: T")
       .out("output: T")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 import headrace as tf
-from headrace.framework import protos
+from headrace.framework import protos, raw
 
 # ---- random graphs
 
@@ -259,6 +259,8 @@ def test_contexts_hold_for_imported_operations() -> None:
         ({"return_elements": [3]}, TypeError, "list of names"),
         ({"return_elements": ["q"]}, ValueError, "no node 'q'"),
         ({"return_elements": ["y:1"]}, ValueError, "1 outputs, there is no number 1"),
+        ({"return_elements": ["^y"]}, ValueError, "no name of an operation"),
+        ({"input_map": {"x:1": 1.0}}, ValueError, "1 outputs, there is no number 1"),
     ],
 )
 def test_bad_arguments(arguments: dict, error: type[Exception], match: str) -> None:
@@ -301,10 +303,65 @@ def test_bad_messages() -> None:
 
     assert "10000" in str(failing(newer).value)
 
+    def bad_for_us(graph_def) -> None:
+        graph_def.versions.bad_consumers.append(134)
+
+    assert "version 134 of the format must not read it" in str(failing(bad_for_us).value)
+
     def later_attribute(graph_def) -> None:
         graph_def.node[2].attr["mode"].s = b"fast"
 
     assert "'mode'" in str(failing(later_attribute).value)
+
+    def no_operation(graph_def) -> None:
+        graph_def.node[2].op = ""
+
+    assert "node 'y' has no operation" in str(failing(no_operation).value)
+
+    def no_device(graph_def) -> None:
+        graph_def.node[2].device = "/bogus:x"
+
+    assert "node 'y' (Identity): 'x' in device '/bogus:x'" in str(failing(no_device).value)
+
+
+def test_attributes_of_later_versions_that_change_nothing() -> None:
+    """They are left out without being told their default, unless they ask for something."""
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [2, 3], name="x")
+        tf.nn.top_k(x, name="top")
+        graph_def = graph.as_graph_def()
+    (top,) = (node for node in graph_def.node if node.op == "TopKV2")
+    top.attr["index_type"].type = protos.DT_INT32
+    top.attr["bad_indices_policy"].s = b""
+    top.attr["debug_name"].s = b"some note"
+    assert _imported(graph_def).get_operation_by_name("top").type == "TopKV2"
+    top.attr["index_type"].type = protos.DT_INT16
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"'top'.*'index_type'"):
+        _imported(graph_def)
+
+
+def test_attributes_that_older_readers_do_not_know_are_left_out_where_they_can() -> None:
+    with tf.Graph().as_default() as graph:
+        list_ = raw.TensorListReserve(tf.constant([], tf.int32), 2, element_dtype=tf.float32)
+        raw.TensorListSetItem(list_, 0, 1.0, name="set")
+        raw.TensorListSetItem(list_, 5, 1.0, resize_if_index_out_of_bounds=True, name="resize")
+        graph_def = graph.as_graph_def()
+    nodes = {node.name: node for node in graph_def.node}
+    assert set(nodes["set"].attr) == {"element_dtype"}
+    assert set(nodes["resize"].attr) == {"element_dtype", "resize_if_index_out_of_bounds"}
+    back = _imported(graph_def).get_operation_by_name("set")
+    assert back.get_attr("resize_if_index_out_of_bounds") is False
+
+
+def test_inputs_that_a_part_of_a_graph_lacks() -> None:
+    graph_def = _small().as_graph_def()
+    del graph_def.node[0]  # "x"
+    with tf.Graph().as_default():
+        with pytest.raises(tf.errors.InvalidArgumentError, match="'y' reads 'x', which the message does not"):
+            tf.import_graph_def(graph_def)
+        fed = tf.constant([[1.0, 2.0, 3.0]])
+        (y,) = tf.import_graph_def(graph_def, {"x": fed}, ["y"])
+        assert y.inputs == [fed]
 
 
 def test_defaults_are_filled_in_and_unknown_defaults_dropped() -> None:
