@@ -10,3 +10,4 @@ from headrace.framework.records import (
 from headrace.ops.parse import *
 from headrace.ops.parse import parse_sequence_example
 from headrace.ops.queue import PaddingFIFOQueue, PriorityQueue, QueueBase, RandomShuffleQueue
+from headrace.train.meta_graph import write_graph

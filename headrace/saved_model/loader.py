@@ -67,10 +67,11 @@ class SavedModelLoader:
             graph: The graph to add to.
             tags: The tags.
             import_scope: Scope to put before all names.
-            **saver_kwargs: `clear_devices` and `input_map`; the rest is ignored.
+            **saver_kwargs: As for `load`.
 
         Returns:
-            The saver that restores the variables, or None if there are none, and the `MetaGraphDef`.
+            The saver that restores the variables, or None if there are none, and what `return_elements`
+            names.
         """
         meta = self.get_meta_graph_def_from_tags(tags)
         placed = protos.MetaGraphDef()
@@ -78,11 +79,11 @@ class SavedModelLoader:
         self._place_assets(placed)
         with graph.as_default():
             clear_devices = saver_kwargs.pop("clear_devices", False)
-            import_into_graph(placed, import_scope, clear_devices, FROM_BYTES, **saver_kwargs)
+            imported = import_into_graph(placed, import_scope, clear_devices, FROM_BYTES, **saver_kwargs)
             saver = None
             if meta.HasField("saver_def") and meta.saver_def.restore_op_name:
-                saver = Saver.from_proto(meta.saver_def, import_scope)
-        return saver, meta
+                saver = Saver.from_proto(meta.saver_def, imported.scope)
+        return saver, imported.elements
 
     def restore_variables(self, sess: Any, saver: Saver | None, import_scope: str | None = None) -> None:
         """Restores the variables of a loaded graph.
@@ -118,11 +119,11 @@ class SavedModelLoader:
         self, sess: Any, tags: Iterable[str], import_scope: str | None = None, **saver_kwargs: Any
     ) -> Any:
         """Loads the graph with these tags into a session; arguments and result as those of `load`."""
-        saver, meta = self.load_graph(sess.graph, tags, import_scope, **saver_kwargs)
+        saver, _ = self.load_graph(sess.graph, tags, import_scope, **saver_kwargs)
         with sess.graph.as_default():
             self.restore_variables(sess, saver, import_scope)
             self.run_init_ops(sess, tags, import_scope)
-        return meta
+        return self.get_meta_graph_def_from_tags(tags)
 
     def _place_assets(self, meta: Any) -> None:
         """Constants that held an asset's path when the model was saved hold the path of its copy."""
@@ -178,7 +179,8 @@ def load(
         tags: The graph's tags, such as `[tag_constants.SERVING]`.
         export_dir: The directory.
         import_scope: Scope to put before all names.
-        **saver_kwargs: `clear_devices`: whether to forget on which device nodes were; `input_map`.
+        **saver_kwargs: `clear_devices`: whether to forget on which device nodes were; and what
+            `tf.train.import_meta_graph` takes besides.
 
     Returns:
         The `MetaGraphDef` with the signatures; names in it are without `import_scope`.

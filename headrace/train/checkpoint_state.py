@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from headrace.framework import protos
+from headrace.framework import errors, protos
 
 __all__ = [
     "checkpoint_exists",
@@ -113,6 +113,9 @@ def _write_state(
 
 def write_whole(path: str, data: bytes) -> None:
     """Writes a file under another name first, so that it is there all at once or not at all."""
+    folder = os.path.dirname(path)
+    if folder and not os.path.isdir(folder):
+        raise errors.NotFoundError(None, None, f"cannot write '{path}': there is no folder '{folder}'")
     temporary = f"{path}.tmp{os.getpid()}"
     try:
         with open(temporary, "wb") as file:
