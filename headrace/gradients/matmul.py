@@ -132,7 +132,7 @@ def _told_apart(term: str, others: str) -> tuple[str, dict[str, str]]:
 
 
 def _identity(x: Tensor, term: str, label: str, like: Tensor) -> Tensor:
-    """The matrix with ones on its diagonal, as large as x is along `label`; a dot stands for any dimensions."""
+    """The matrix with ones on its diagonal, as large as x is along `label`; a dot is for any dimensions."""
     axis = term.index(label)
     if "." in term[:axis]:
         axis -= len(term)

@@ -20,6 +20,7 @@ from headrace.train.session_run_hook import *
 from headrace.train.summary_io import summary_iterator as summary_iterator
 from headrace.train.supervisor import *
 from headrace.train.sync_replicas import *
+from headrace.train.warm_start import *
 
 # Messages: records of training data, and what a saver is.
 __getattr__ = protos.lazily(

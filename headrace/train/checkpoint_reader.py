@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from headrace import _core
-from headrace.framework import dtypes, protos, raw
+from headrace.framework import dtypes, errors, protos, raw
 from headrace.framework.graph import Graph, GraphKeys, name_scope
 from headrace.framework.graph import get_default_graph as default_graph
 from headrace.ops.variables import PartitionedVariable, Variable
-from headrace.train.checkpoint_state import latest_checkpoint
+from headrace.train.checkpoint_state import checkpoint_exists, latest_checkpoint
 
 __all__ = [
     "NewCheckpointReader",
@@ -26,7 +26,12 @@ class CheckpointReader:
     """The tensors of a checkpoint; see `NewCheckpointReader`."""
 
     def __init__(self, filepattern: str | os.PathLike[str]):
-        self._checkpoint = _core.Checkpoint(os.fspath(filepattern))
+        path = os.fspath(filepattern)
+        if path.endswith(".index") and checkpoint_exists(path.removesuffix(".index")):
+            raise errors.NotFoundError(
+                None, None, f"'{path}' is a file of a checkpoint; give the path without '.index'"
+            )
+        self._checkpoint = _core.Checkpoint(path)
         self._entries = {name: (number, shape) for name, number, shape in self._checkpoint.entries()}
 
     def has_tensor(self, tensor_str: str) -> bool:
@@ -88,6 +93,8 @@ def load_checkpoint(ckpt_dir_or_file: str | os.PathLike[str]) -> CheckpointReade
 
 def load_variable(ckpt_dir_or_file: str | os.PathLike[str], name: str) -> Any:
     """Returns the value of a variable in a checkpoint, by its name with or without ":0"."""
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a variable is a string, got {name!r}")
     return load_checkpoint(ckpt_dir_or_file).get_tensor(name.removesuffix(":0"))
 
 
@@ -108,13 +115,20 @@ def init_from_checkpoint(ckpt_dir_or_file: str | os.PathLike[str], assignment_ma
     Raises:
         ValueError: If the checkpoint lacks a tensor, one has another shape than its variable, or there is no
             variable of a name.
+        TypeError: If `assignment_map` is something else.
     """
     path = os.fspath(ckpt_dir_or_file)
+    try:
+        pairs = dict(assignment_map)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"assignment_map must be a dict from names in the checkpoint to variables, got {assignment_map!r}"
+        ) from None
     reader = load_checkpoint(path)
     prefix = path if not os.path.isdir(path) else latest_checkpoint(path)
     shapes = reader.get_variable_to_shape_map()
     by_name = _by_name(default_graph())
-    for key, target in dict(assignment_map).items():
+    for key, target in pairs.items():
         for name, parts in _targets(key, target, by_name, shapes):
             if name not in shapes:
                 raise ValueError(f"the checkpoint '{prefix}' has no tensor '{name}'; it has {sorted(shapes)}")
@@ -135,10 +149,14 @@ def _targets(
     key: str, target: Any, by_name: dict[str, list[Variable]], shapes: dict[str, Any]
 ) -> Iterable[tuple[str, list[Variable]]]:
     """The names in the checkpoint that an entry of an assignment map is about, with their variables."""
+    if not isinstance(key, str):
+        raise TypeError(f"the keys of an assignment map are names in the checkpoint, got {key!r}")
     if isinstance(target, Variable):
         return [(key, [target])]
     if isinstance(target, (list, tuple, PartitionedVariable)):
         return [(key, list(target))]
+    if not isinstance(target, str):
+        raise TypeError(f"'{key}' is assigned to {target!r}; expected a variable, its name or a scope")
     if target in by_name:
         return [(key + target if key.endswith("/") else key, by_name[target])]
     scope = target.strip("/") + "/" if target.strip("/") else ""
@@ -162,5 +180,4 @@ def _read_initially(variable: Variable, prefix: str, name: str, shape: list[int]
     with variable.graph.as_default(), name_scope("init_from_checkpoint"):
         value = raw.RestoreV2(prefix, [name], [info.spec if info else ""], dtypes=[variable.dtype])[0]
         value.set_shape(variable.shape)
-        variable._initializer_op = raw.AssignVariableOp(variable.handle, value)
-        variable._initial_value = value
+        variable._start_from(value)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from headrace.framework import protos, raw
+from headrace.framework import errors, protos, raw
 from headrace.framework.graph import (
     GraphKeys,
     Operation,
@@ -23,8 +23,10 @@ from headrace.framework.graph import (
     name_scope,
 )
 from headrace.framework.placeholder import placeholder_with_default
+from headrace.framework.shapes import as_shape
 from headrace.ops import array, control_flow
 from headrace.ops.variables import PartitionedVariable, Variable
+from headrace.train.checkpoint_reader import NewCheckpointReader
 from headrace.train.checkpoint_state import (
     _write_state,
     checkpoint_exists,
@@ -42,11 +44,15 @@ __all__ = ["Saver", "import_meta_graph"]
 class _Part:
     """A variable, or a partition of one, under its name in checkpoints."""
 
-    def __init__(self, name: str, variable: Variable):
+    def __init__(self, name: str, variable: Variable, whole: bool = False):
         self.name = name
         self.variable = variable
-        info = variable._get_save_slice_info()
+        info = None if whole else variable._get_save_slice_info()
         self.spec = info.spec if info else ""
+        # The shape of the tensor in checkpoints.
+        self.shape = (
+            list(info.full_shape) if info else variable.shape.as_list() if variable.shape.dims else None
+        )
 
     def restore(self, value: Tensor, reshape: bool) -> Operation:
         variable = self.variable
@@ -61,8 +67,16 @@ def _parts(var_list: Any) -> list[_Part]:
     parts: list[_Part] = []
     if isinstance(var_list, dict):
         for name, item in var_list.items():
-            many = isinstance(item, (list, tuple, PartitionedVariable))
-            parts += [_Part(name, _variable(one)) for one in (item if many else [item])]
+            if not isinstance(name, str):
+                raise TypeError(f"the keys of var_list must be names, got {name!r}")
+            if isinstance(item, (list, tuple, PartitionedVariable)):
+                parts += [_Part(name, _variable(one)) for one in item]
+            else:  # on its own, a partition is a tensor like any other
+                parts.append(_Part(name, _variable(item), whole=True))
+    elif isinstance(var_list, (str, bytes, Variable)) or not isinstance(var_list, Iterable):
+        raise TypeError(
+            f"var_list must be a list of variables, or a dict from names to them, got {var_list!r}"
+        )
     else:
         for item in var_list:
             for one in item if isinstance(item, (list, tuple, PartitionedVariable)) else [item]:
@@ -101,7 +115,7 @@ class Saver:
         sharded: Whether to write a data file for each device.
         max_to_keep: How many checkpoints to keep; None or 0 for all.
         keep_checkpoint_every_n_hours: One in so many hours is kept for good.
-        name: Name of the operations.
+        name: Name of the operations; with `saver_def`, a scope to put before the names in it.
         restore_sequentially: Whether to restore one variable after another.
         saver_def: A `SaverDef` message: its operations are in the graph already.
         builder: Accepted; must be None.
@@ -158,15 +172,18 @@ class Saver:
         self._temporary = ""  # what the folder of several files is named for as long as it is not complete
         self._last_checkpoints: list[tuple[str, float]] = []
         self._write_version = write_version
+        self._parts: list[_Part] = []  # not known of a saver that comes from a message
         self.saver_def: Any = None
         self._next_checkpoint_time = time.time() + self._hours * 3600
         self._last_preserved: float | None = None
         if saver_def is not None:
-            self.saver_def = saver_def
+            if getattr(getattr(saver_def, "DESCRIPTOR", None), "name", None) != "SaverDef":
+                raise TypeError(f"saver_def must be a SaverDef message, got {type(saver_def).__name__}")
+            self.saver_def = _renamed(saver_def, lambda each: f"{name}/{each}") if name else saver_def
             self._max_to_keep = saver_def.max_to_keep
             self._hours = saver_def.keep_checkpoint_every_n_hours
             self._sharded = saver_def.sharded
-            self._name = name or saver_def.save_tensor_name.rpartition("/")[0]
+            self._name = self.saver_def.save_tensor_name.rpartition("/")[0]
             self._next_checkpoint_time = time.time() + self._hours * 3600
         elif not defer_build:
             self.build()
@@ -188,6 +205,7 @@ class Saver:
                 raise ValueError("there are no variables to save; make them first, or pass allow_empty=True")
             self._is_empty = True
             return
+        self._parts = parts
         with name_scope(self._name, "save", [part.variable.handle for part in parts]):
             default = placeholder_with_default(self._filename or "model", shape=(), name="filename")
             path = placeholder_with_default(default, shape=(), name="Const")
@@ -391,9 +409,44 @@ class Saver:
         if save_path is None:
             raise ValueError("save_path is None; latest_checkpoint() returns that if there is no checkpoint")
         path = os.fspath(save_path)
-        if not checkpoint_exists(path):
+        is_index = path.endswith(".index") and checkpoint_exists(path.removesuffix(".index"))
+        if is_index or not checkpoint_exists(path):
             raise ValueError(f"there is no checkpoint '{path}'; give the path without '.index'")
-        sess.run(self.saver_def.restore_op_name, {self.saver_def.filename_tensor_name: path})
+        try:
+            sess.run(self.saver_def.restore_op_name, {self.saver_def.filename_tensor_name: path})
+        except (errors.InvalidArgumentError, errors.NotFoundError) as error:
+            misfits = self._misfits(path)
+            if not misfits:
+                raise
+            raise type(error)(
+                error.node_def,
+                error.op,
+                f"the checkpoint '{path}' is not one of these variables: {'; '.join(misfits)}: {error}",
+            ) from None
+
+    def _misfits(self, path: str) -> list[str]:
+        """What a checkpoint lacks or has in another form."""
+        try:
+            reader = NewCheckpointReader(path)
+        except errors.OpError:
+            return []
+        shapes, kinds = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+        found = []
+        for part in self._parts:
+            wanted = f"'{part.name}' is {part.variable.dtype.name} of shape {part.shape} here"
+            if part.name not in shapes:
+                found.append(f"{wanted}, and missing there")
+            elif kinds.get(part.name) != part.variable.dtype or not self._fits(part, shapes[part.name]):
+                there = kinds[part.name].name if part.name in kinds else "something else"
+                found.append(f"{wanted}, {there} of shape {shapes[part.name]} there")
+        return list(dict.fromkeys(found))
+
+    def _fits(self, part: _Part, shape: list[int]) -> bool:
+        if part.shape is None or None in part.shape:
+            return True
+        if self._reshape:
+            return as_shape(part.shape).num_elements() == as_shape(shape).num_elements()
+        return part.shape == shape
 
     # -- messages
 
@@ -414,7 +467,7 @@ class Saver:
     def from_proto(saver_def: Any, import_scope: str | None = None) -> Saver:
         """Returns the saver that a `SaverDef` message describes; its operations are in the graph."""
         if import_scope:
-            saver_def = _renamed(saver_def, lambda name: f"{import_scope}/{name}")
+            return Saver(saver_def=saver_def, name=import_scope.rstrip("/"))
         return Saver(saver_def=saver_def)
 
     def export_meta_graph(
@@ -443,8 +496,7 @@ class Saver:
 
 
 def _renamed(saver_def: Any, rename: Callable[[str], str]) -> Any:
-    made = protos.SaverDef()
-    made.CopyFrom(saver_def)
+    made = protos.SaverDef.FromString(saver_def.SerializeToString())
     for field in ("filename_tensor_name", "save_tensor_name", "restore_op_name"):
         setattr(made, field, rename(getattr(made, field)))
     return made
@@ -471,18 +523,22 @@ def import_meta_graph(
         meta_graph_or_file: A `MetaGraphDef` message, or the path of a file with one.
         clear_devices: Whether to forget on which device nodes were.
         import_scope: Scope to put before all names.
-        **kwargs: `input_map`, as for `import_graph_def`; the rest is ignored.
+        **kwargs: `input_map` and `return_elements`, as for `import_graph_def`, and
+            `restore_collections_predicate`: a function that says of each name of a collection whether to
+            take it.
 
     Returns:
         The saver that was saved with it, or else one for its variables; None if it has none.
 
     Raises:
         OSError: If there is no such file, or something else is in it.
+        TypeError: If it is neither the path of a file nor a message.
+        ValueError: If it is a part of a graph, and `input_map` lacks something that it reads.
     """
     meta = read_meta_graph(meta_graph_or_file)
-    variables = import_into_graph(meta, import_scope, clear_devices, FROM_BYTES, **kwargs)
+    imported = import_into_graph(meta, import_scope, clear_devices, FROM_BYTES, **kwargs)
     if meta.HasField("saver_def"):
-        return Saver.from_proto(meta.saver_def, import_scope)
-    if variables and get_default_graph().get_collection(GraphKeys.GLOBAL_VARIABLES):
+        return Saver.from_proto(meta.saver_def, imported.scope)
+    if get_default_graph().get_collection(GraphKeys.GLOBAL_VARIABLES, imported.scope):
         return Saver()
     return None

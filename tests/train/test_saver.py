@@ -230,6 +230,95 @@ def test_partitions_are_saved_as_one(tmp_path):
         assert same(sess.run(whole), value)
 
 
+def test_a_partition_on_its_own_is_saved_as_a_tensor(tmp_path):
+    parts = list(tf.get_variable("p", [6, 2], partitioner=tf.fixed_size_partitioner(3)))
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        path = tf.train.Saver({"x": parts[1], "all": parts}).save(sess, str(tmp_path / "m"))
+        assert tf.train.list_variables(path) == [("all", [6, 2]), ("x", [2, 2])]
+        value = sess.run(parts[1])
+        sess.run(parts[1].assign(np.zeros([2, 2])))
+        tf.train.Saver({"x": parts[1]}).restore(sess, path)
+        assert same(sess.run(parts[1]), value)
+        # In a list, its name is that of the whole.
+        path = tf.train.Saver([parts[1]]).save(sess, str(tmp_path / "n"))
+        assert tf.train.list_variables(path) == [("p", [6, 2])]
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_a_checkpoint_that_does_not_fit_names_every_variable(tmp_path, sharded):
+    path = saved(tmp_path, {"a": np.zeros(2, "f"), "b": np.zeros(3, "f"), "c": np.zeros(2, "f")})
+    for name, shape, dtype in (("a", [5], "f"), ("b", [3], "i"), ("c", [2], "f"), ("d", [1], "f")):
+        tf.Variable(np.zeros(shape, dtype), name=name)
+    saver = tf.train.Saver(sharded=sharded)
+    with tf.Session() as sess:
+        with pytest.raises((tf.errors.NotFoundError, tf.errors.InvalidArgumentError)) as caught:
+            saver.restore(sess, path)
+        text = str(caught.value)
+        assert f"the checkpoint '{path}'" in text and "'c' is" not in text
+        assert "'a' is float32 of shape [5] here, float32 of shape [2] there" in text
+        assert "'b' is int32 of shape [3] here, float32 of shape [3] there" in text
+        assert "'d' is float32 of shape [1] here, and missing there" in text
+        with pytest.raises(ValueError, match=r"without '\.index'"):
+            saver.restore(sess, path + ".index")
+        with pytest.raises(ValueError, match="no checkpoint"):
+            saver.restore(sess, str(tmp_path))
+    with pytest.raises(tf.errors.NotFoundError, match=r"without '\.index'"):
+        tf.train.NewCheckpointReader(path + ".index")
+
+
+def test_a_saver_from_its_message(tmp_path):
+    v = tf.Variable(1.0, name="v")
+    message = tf.train.Saver(max_to_keep=1, name="s").to_proto()
+    assert message.max_to_keep == 1
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        saver = tf.train.Saver(saver_def=message)
+        paths = [saver.save(sess, str(tmp_path / "m"), global_step=step) for step in range(2)]
+        assert saver.last_checkpoints == paths[1:] and not tf.train.checkpoint_exists(paths[0])
+    scoped = tf.train.Saver(saver_def=message, name="scope").as_saver_def()
+    assert scoped.restore_op_name == "scope/s/restore_all"
+    for make in (tf.train.Saver.from_proto, lambda message: tf.train.Saver(saver_def=message)):
+        with pytest.raises(TypeError, match="SaverDef message, got int"):
+            make(3)
+
+
+def test_the_path_has_a_default(tmp_path):
+    v = tf.Variable(1.0, name="v")
+    saver = tf.train.Saver(filename=str(tmp_path / "model"))
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        sess.run(saver.saver_def.save_tensor_name)
+        v.load(2.0, sess)
+        sess.run(saver.saver_def.restore_op_name)
+        assert sess.run(v) == 1
+    assert tf.train.load_variable(tmp_path / "model", "v") == 1
+
+
+def test_operations_may_be_made_later(tmp_path):
+    saver = tf.train.Saver(defer_build=True)
+    v = tf.Variable(1.0, name="v")
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        for use in (lambda: saver.save(sess, str(tmp_path / "m")), lambda: saver.restore(sess, "m")):
+            with pytest.raises(RuntimeError, match="call build"):
+                use()
+        saver.build()
+        saver.build()
+        assert tf.train.list_variables(saver.save(sess, str(tmp_path / "m"))) == [("v", [])]
+    with pytest.raises(ValueError, match="defer_build"):
+        tf.train.Saver([v], defer_build=True)
+
+
+def test_a_saver_of_nothing(tmp_path):
+    saver = tf.train.Saver(allow_empty=True)
+    with tf.Session() as sess:
+        assert saver.save(sess, str(tmp_path / "m")) is None
+        saver.restore(sess, str(tmp_path / "m"))
+    assert saver.as_saver_def() is None and saver.last_checkpoints == []
+    assert os.listdir(tmp_path) == ["m.meta"]
+
+
 def test_reshape(tmp_path):
     path = saved(tmp_path, {"v": np.arange(6.0)})
     v = tf.Variable(np.zeros((2, 3)), name="v")
@@ -436,6 +525,13 @@ def test_bad_arguments(tmp_path):
     v = tf.Variable(1.0, name="v")
     with pytest.raises(TypeError, match="cannot be saved"):
         tf.train.Saver([tf.constant(1)])
+    for wrong in (3, v, "v"):
+        with pytest.raises(TypeError, match="list of variables, or a dict"):
+            tf.train.Saver(wrong)
+    with pytest.raises(TypeError, match="keys of var_list must be names, got 1"):
+        tf.train.Saver({1: v})
+    with pytest.raises(ValueError, match="only version 2"):
+        tf.train.Saver(write_version=1)
     with pytest.raises(ValueError, match=r"two variables .* 'v'"):
         w = tf.Variable(1.0)
         w._set_save_slice_info(tf.Variable.SaveSliceInfo("v", [], [], []))
@@ -597,7 +693,7 @@ def test_attributes_with_their_defaults_may_be_left_out(tmp_path, as_text):
     assert set(y.attr) >= {"T", "transpose_a", "transpose_b"}
     assert not whole.meta_info_def.stripped_default_attrs
     (y,) = (node for node in stripped.graph_def.node if node.name == "y")
-    assert set(y.attr) == {"T", "transpose_b"}
+    assert set(y.attr) == {"T", "transpose_b", "_output_shapes"}
     assert stripped.meta_info_def.stripped_default_attrs
     with tf.Graph().as_default() as graph:
         tf.train.import_meta_graph(path)
