@@ -15,6 +15,15 @@ _GATHER = "ResourceGather"
 _GATHER_ND = "ResourceGatherNd"
 
 
+# Operations that have to be on the CPU if an attribute is one of these dtypes.
+_ON_CPU = {
+    "Const": ("dtype", ("DT_STRING", "DT_INT32")),
+    "Cast": ("SrcT", ("DT_STRING", "DT_INT32")),
+    "DynamicStitch": ("T", ("DT_INT32",)),
+    "ParallelDynamicStitch": ("T", ("DT_INT32",)),
+}
+
+
 def _node_of(input_name: str) -> str:
     """The node that an input is of: "a" of "a", "a:1" and "^a"."""
     return input_name.removeprefix("^").partition(":")[0]
@@ -181,7 +190,11 @@ def remove_training_nodes(input_graph: Any, protected_nodes: Iterable[str] | Non
     Args:
         input_graph: The graph, a `GraphDef`.
         protected_nodes: Names of nodes to keep: those that will be fetched.
+
+    Raises:
+        TypeError: If `input_graph` is no `GraphDef`.
     """
+    _check_graph_def(input_graph)
     protected = set(protected_nodes or ())
     nodes = {node.name: node for node in input_graph.node}
     # A node that waits, or is waited for, says when something happens; so does one of several outputs.
@@ -222,18 +235,22 @@ def _moves(source: Any, node: Any) -> bool:
 
 
 def must_run_on_cpu(node: Any, pin_variables_on_cpu: bool = False) -> bool:
-    """Whether a node has to be on the CPU: strings, and with `pin_variables_on_cpu` variables.
+    """Whether a node has to be on the CPU where others are on a GPU: some of strings and of 32-bit integers.
 
     Args:
         node: A `NodeDef` or an operation.
         pin_variables_on_cpu: Whether variables have to be there, too.
+
+    Raises:
+        TypeError: If `node` is neither.
     """
     node_def = getattr(node, "node_def", node)
+    if getattr(getattr(node_def, "DESCRIPTOR", None), "name", None) != "NodeDef":
+        raise TypeError(f"expected an operation or a NodeDef message, got {type(node).__name__}")
     if pin_variables_on_cpu and _is_variable(node_def):
         return True
-    if node_def.op == "Const":
-        return node_def.attr["dtype"].type == protos.DT_STRING
-    return node_def.op in ("DynamicStitch", "ParallelDynamicStitch")
+    decides, dtypes = _ON_CPU.get(node_def.op, ("", ()))
+    return bool(decides) and node_def.attr[decides].type in map(protos.DataType.Value, dtypes)
 
 
 def _is_variable(node_def: Any) -> bool:

@@ -10,6 +10,7 @@ from headrace.saved_model import tag_constants as tag_constants
 from headrace.saved_model import utils as utils
 from headrace.saved_model.builder import SavedModelBuilder as Builder
 from headrace.saved_model.builder import simple_save as simple_save
+from headrace.saved_model.constants import *
 from headrace.saved_model.loader import contains_saved_model as contains_saved_model
 from headrace.saved_model.loader import load as load
 from headrace.saved_model.loader import maybe_saved_model_directory as maybe_saved_model_directory
@@ -21,3 +22,5 @@ from headrace.saved_model.signature import get_tensor_from_tensor_info as get_te
 from headrace.saved_model.signature import is_valid_signature as is_valid_signature
 from headrace.saved_model.signature import predict_signature_def as predict_signature_def
 from headrace.saved_model.signature import regression_signature_def as regression_signature_def
+from headrace.saved_model.signature_constants import *
+from headrace.saved_model.tag_constants import *

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headrace.framework import protos
 from headrace.framework.graph import GraphKeys, Operation, Tensor, get_default_graph
 from headrace.framework.graph_def import make_ndarray
-from headrace.ops.variables import Variable
 from headrace.saved_model import directory
 from headrace.saved_model.signature import (
     DEFAULT_SERVING_SIGNATURE_DEF_KEY,
@@ -67,7 +66,7 @@ class SavedModelBuilder:
             tags: What the graph is for: it is loaded by exactly these.
             signature_def_map: Signatures by name.
             assets_collection: Constants (or their collection's tensors) that hold the paths of files to copy.
-            legacy_init_op: The older name of `main_op`.
+            legacy_init_op: The older name of `main_op`, which is taken if both are given.
             clear_devices: Whether to leave out on which device nodes are.
             main_op: What to run after loading: an operation or a tensor.
             strip_default_attrs: Whether to leave out attributes of the graph that hold their default.
@@ -75,33 +74,34 @@ class SavedModelBuilder:
 
         Raises:
             AssertionError: If variables have been saved before.
-            ValueError: If both `legacy_init_op` and `main_op` are given, or an asset's file is missing.
+            ValueError: If an asset's file is missing.
             TypeError: If something is of the wrong type.
         """
         if self._has_saved_variables:
             raise AssertionError(
                 "the variables have been saved already; add other graphs with add_meta_graph"
             )
-        os.makedirs(os.path.join(self._export_dir, directory.VARIABLES_DIRECTORY), exist_ok=True)
+        _check_session(sess)
         with sess.graph.as_default():
-            saver = saver or _make_saver()
+            saver = _saver(saver)
+            meta = self._made(
+                sess.graph,
+                tags,
+                signature_def_map,
+                assets_collection,
+                clear_devices,
+                legacy_init_op if main_op is None else main_op,
+                saver,
+                strip_default_attrs,
+            )
+            os.makedirs(os.path.join(self._export_dir, directory.VARIABLES_DIRECTORY), exist_ok=True)
             saver.save(
                 sess,
                 directory.variables_path(self._export_dir),
                 write_meta_graph=False,
                 write_state=False,
             )
-            self._add(
-                sess.graph,
-                tags,
-                signature_def_map,
-                assets_collection,
-                legacy_init_op,
-                clear_devices,
-                main_op,
-                saver,
-                strip_default_attrs,
-            )
+        self._saved_model.meta_graphs.append(meta)
         self._has_saved_variables = True
 
     def add_meta_graph(
@@ -121,49 +121,47 @@ class SavedModelBuilder:
         """
         if not self._has_saved_variables:
             raise AssertionError("no variables have been saved yet; call add_meta_graph_and_variables first")
-        self._add(
+        meta = self._made(
             get_default_graph(),
             tags,
             signature_def_map,
             assets_collection,
-            legacy_init_op,
             clear_devices,
-            main_op,
-            saver or _make_saver(),
+            legacy_init_op if main_op is None else main_op,
+            _saver(saver),
             strip_default_attrs,
         )
+        self._saved_model.meta_graphs.append(meta)
 
-    def _add(
+    def _made(
         self,
         graph: Any,
         tags: Iterable[str],
         signatures: dict[str, Any] | None,
         assets: Any,
-        legacy_init_op: Any,
         clear_devices: bool,
         main_op: Any,
         saver: Saver,
         strip_default_attrs: bool,
-    ) -> None:
-        if legacy_init_op is not None and main_op is not None:
-            raise ValueError("legacy_init_op and main_op are the same thing; give one of them")
-        signatures = signatures or {}
+    ) -> Any:
+        """Checks everything, copies the assets and makes the message of a graph."""
+        signatures = {} if signatures is None else signatures
+        if not isinstance(signatures, Mapping):
+            raise TypeError(f"signature_def_map must be a dict from names to signatures, got {signatures!r}")
         for name, signature in signatures.items():
             _check_signature(name, signature)
         meta = export_meta_graph(
             graph=graph,
             saver_def=saver.as_saver_def(),
             clear_devices=clear_devices,
-            clear_extraneous_savers=False,
             strip_default_attrs=strip_default_attrs,
         )
-        meta.meta_info_def.tags.extend([tags] if isinstance(tags, str) else tags)
+        meta.meta_info_def.tags.extend(_tags(tags))
         for name, signature in signatures.items():
-            meta.signature_def[name].CopyFrom(signature)
+            meta.signature_def[name].ParseFromString(signature.SerializeToString())
+        _set_main_op(meta, main_op)
         self._add_assets(meta, assets)
-        _set_init_op(meta, directory.LEGACY_INIT_OP_KEY, legacy_init_op)
-        _set_init_op(meta, directory.MAIN_OP_KEY, main_op)
-        self._saved_model.meta_graphs.append(meta)
+        return meta
 
     def _add_assets(self, meta: Any, assets: Any) -> None:
         """Copies the files, and lists them."""
@@ -202,11 +200,31 @@ class SavedModelBuilder:
         return path.encode()
 
 
-def _make_saver() -> Saver:
-    return Saver(sharded=True, allow_empty=True)
+def _saver(given: Any) -> Saver:
+    if given is None:
+        return Saver(sharded=True, allow_empty=True)
+    if not isinstance(given, Saver):
+        raise TypeError(f"saver must be a Saver, got {given!r}")
+    return given
+
+
+def _check_session(sess: Any) -> None:
+    if not hasattr(sess, "run") or not hasattr(sess, "graph"):
+        raise TypeError(f"expected a session, got {type(sess).__name__}")
+
+
+def _tags(tags: Any) -> list[str]:
+    found = [tags] if isinstance(tags, str) else list(tags) if isinstance(tags, Iterable) else [tags]
+    if not all(isinstance(tag, str) for tag in found):
+        raise TypeError(f"tags must be a list of strings, got {tags!r}")
+    return found
 
 
 def _check_signature(name: str, signature: Any) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a signature is a string, got {name!r}")
+    if getattr(getattr(signature, "DESCRIPTOR", None), "name", None) != "SignatureDef":
+        raise TypeError(f"the signature '{name}' must be a SignatureDef, got {type(signature).__name__}")
     for infos in (signature.inputs, signature.outputs):
         for key, info in infos.items():
             if info.WhichOneof("encoding") is None:
@@ -217,15 +235,16 @@ def _check_signature(name: str, signature: Any) -> None:
                 raise AssertionError(f"'{key}' of the signature '{name}' has no dtype; see build_tensor_info")
 
 
-def _set_init_op(meta: Any, key: str, op: Any) -> None:
+def _set_main_op(meta: Any, op: Any) -> None:
+    meta.collection_def.pop(directory.LEGACY_INIT_OP_KEY, None)
     if op is None:
         return
-    if isinstance(op, Variable):
+    if isinstance(op, Tensor):
         op = op.op
-    if not isinstance(op, (Operation, Tensor)):
+    if not isinstance(op, Operation):
         raise TypeError(f"what is to be run after loading must be an operation, got {op!r}")
-    meta.collection_def.pop(key, None)
-    meta.collection_def[key].node_list.value.append(op.name)
+    meta.collection_def.pop(directory.MAIN_OP_KEY, None)
+    meta.collection_def[directory.MAIN_OP_KEY].node_list.value.append(op.name)
 
 
 def _path_in(tensor: Any) -> str:
@@ -263,6 +282,7 @@ def simple_save(
         outputs: Tensors to be fetched, by name.
         legacy_init_op: What to run after loading.
     """
+    _check_session(session)
     signature = predict_signature_def(inputs, outputs)
     builder = SavedModelBuilder(export_dir)
     builder.add_meta_graph_and_variables(

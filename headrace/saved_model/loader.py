@@ -43,20 +43,20 @@ class SavedModelLoader:
         return self._saved_model
 
     def get_meta_graph_def_from_tags(self, tags: Iterable[str]) -> Any:
-        """Returns the `MetaGraphDef` that has exactly these tags.
+        """Returns the first `MetaGraphDef` that has exactly these tags.
 
         Raises:
-            RuntimeError: If none or several have.
+            RuntimeError: If there is none.
         """
         wanted = {tags} if isinstance(tags, str) else set(tags)
-        found = [meta for meta in self._saved_model.meta_graphs if set(meta.meta_info_def.tags) == wanted]
-        if len(found) != 1:
-            there = ", ".join(str(sorted(meta.meta_info_def.tags)) for meta in self._saved_model.meta_graphs)
-            raise RuntimeError(
-                f"saved model '{self._export_dir}' has {len(found) or 'no'} graphs with the tags "
-                f"{sorted(wanted)}; it has graphs with the tags {there or '(none at all)'}"
-            )
-        return found[0]
+        for meta in self._saved_model.meta_graphs:
+            if set(meta.meta_info_def.tags) == wanted:
+                return meta
+        there = ", ".join(str(sorted(meta.meta_info_def.tags)) for meta in self._saved_model.meta_graphs)
+        raise RuntimeError(
+            f"saved model '{self._export_dir}' has no graph with the tags {sorted(wanted)}; it has graphs "
+            f"with the tags {there or '(none at all)'}"
+        )
 
     def load_graph(
         self, graph: Any, tags: Iterable[str], import_scope: str | None = None, **saver_kwargs: Any
@@ -89,10 +89,12 @@ class SavedModelLoader:
         """Restores the variables of a loaded graph.
 
         Raises:
-            NotFoundError: If there are variables, but no checkpoint.
+            NotFoundError: If there are variables to restore, but no checkpoint.
         """
+        if saver is None:  # what variables there are, were not saved
+            return
         path = directory.variables_path(self._export_dir)
-        if saver is not None and checkpoint_exists(path):
+        if checkpoint_exists(path):
             saver.restore(sess, path)
             return
         made = [op.name for op in sess.graph.get_operations() if op.type == "VarHandleOp"]

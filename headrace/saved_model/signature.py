@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from headrace.framework import dtypes, protos
 from headrace.framework.convert import convert_to_tensor
 from headrace.framework.graph import Tensor, get_default_graph
+from headrace.framework.sparse_tensor import SparseTensor
 from headrace.ops.variables import Variable
 
 DEFAULT_SERVING_SIGNATURE_DEF_KEY = "serving_default"
@@ -50,7 +52,7 @@ def build_tensor_info(tensor: Any) -> Any:
 
 
 def get_tensor_from_tensor_info(tensor_info: Any, graph: Any = None, import_scope: str | None = None) -> Any:
-    """Returns the tensor of a graph that a `TensorInfo` names.
+    """Returns the tensor of a graph that a `TensorInfo` names: a `Tensor` or a `SparseTensor`.
 
     Args:
         tensor_info: The message.
@@ -61,13 +63,24 @@ def get_tensor_from_tensor_info(tensor_info: Any, graph: Any = None, import_scop
         KeyError: If the graph does not have it.
         ValueError: If the message names a tensor in a form that is not supported, or none.
     """
+    scope = f"{import_scope.rstrip('/')}/" if import_scope else ""
+
+    def find(name: str) -> Tensor:
+        return (graph or get_default_graph()).get_tensor_by_name(scope + name)
+
     kind = tensor_info.WhichOneof("encoding")
-    if kind != "name":
-        raise ValueError(
-            f"the tensor is described by {kind or 'nothing'}; only single dense tensors can be found"
+    if kind == "name":
+        return find(tensor_info.name)
+    if kind == "coo_sparse":
+        sparse = tensor_info.coo_sparse
+        return SparseTensor(
+            find(sparse.indices_tensor_name),
+            find(sparse.values_tensor_name),
+            find(sparse.dense_shape_tensor_name),
         )
-    name = f"{import_scope}/{tensor_info.name}" if import_scope else tensor_info.name
-    return (graph or get_default_graph()).get_tensor_by_name(name)
+    raise ValueError(
+        f"the tensor is described by {kind or 'nothing'}; only dense and sparse tensors can be found"
+    )
 
 
 def build_signature_def(
@@ -81,17 +94,28 @@ def build_signature_def(
         inputs: `TensorInfo` messages by the names that callers use.
         outputs: The same for what is computed.
         method_name: What kind of call it is; one of the method names in `signature_constants`.
+
+    Raises:
+        TypeError: If something else is among the inputs or outputs.
     """
     made = protos.SignatureDef()
     for tensors, into in ((inputs, made.inputs), (outputs, made.outputs)):
+        if tensors is not None and not isinstance(tensors, Mapping):
+            raise TypeError(f"expected a dict from names to TensorInfo messages, got {tensors!r}")
         for name, info in (tensors or {}).items():
-            into[name].CopyFrom(info)
+            if getattr(getattr(info, "DESCRIPTOR", None), "name", None) != "TensorInfo":
+                raise TypeError(
+                    f"'{name}' must be a TensorInfo message, got {type(info).__name__}; see build_tensor_info"
+                )
+            into[name].ParseFromString(info.SerializeToString())
     if method_name is not None:
         made.method_name = method_name
     return made
 
 
 def _infos(tensors: dict[str, Any], what: str) -> dict[str, Any]:
+    if tensors is not None and not isinstance(tensors, Mapping):
+        raise TypeError(f"{what} of a signature must be a dict from names to tensors, got {tensors!r}")
     if not tensors:
         raise ValueError(f"a signature needs {what}, got {tensors!r}")
     return {name: build_tensor_info(tensor) for name, tensor in tensors.items()}

@@ -99,6 +99,19 @@ def test_places_and_shapes():
         v = tf.Variable([1.0, 2.0], name="v")
         assert tf.graph_util.must_run_on_cpu(text.op)
         assert not tf.graph_util.must_run_on_cpu(number.op.node_def)
+        fed, whole = tf.placeholder(tf.int32), tf.placeholder(tf.float32)
+        stitch = tf.dynamic_stitch
+        for on_cpu, tensor in (
+            (True, tf.constant(1)),
+            (True, tf.cast(fed, tf.float32)),
+            (True, stitch([[0]], [[1]])),
+            (False, tf.cast(whole, tf.int32)),
+            (False, stitch([[0]], [[1.0]])),
+            (False, fed),
+        ):
+            assert tf.graph_util.must_run_on_cpu(tensor.op) is on_cpu, tensor
+        with pytest.raises(TypeError, match="NodeDef message, got str"):
+            tf.graph_util.must_run_on_cpu("x")
         assert tf.graph_util.must_run_on_cpu(v.op, pin_variables_on_cpu=True)
         assert not tf.graph_util.must_run_on_cpu(v.op)
         shape = tf.graph_util.tensor_shape_from_node_def_name

@@ -85,9 +85,129 @@ def test_tags(tmp_path):
     folder = str(tmp_path / "model")
     save(folder)
     with tf.Graph().as_default(), tf.Session() as session:
-        with pytest.raises(RuntimeError, match=r"no graphs with the tags \['gpu', 'serve'\].*\['serve'\]"):
+        with pytest.raises(RuntimeError, match=r"no graph with the tags \['gpu', 'serve'\].*\['serve'\]"):
             tf.saved_model.load(session, ["serve", "gpu"], folder)
         tf.saved_model.loader.load(session, ["more", tag_constants.TRAINING], folder)
+
+
+def test_several_graphs_share_variables(tmp_path):
+    folder = str(tmp_path / "m")
+    with tf.Graph().as_default(), tf.Session() as session:
+        v = tf.get_variable("v", initializer=3.0)
+        tf.multiply(v, 2.0, name="first")
+        session.run(v.initializer)
+        builder = tf.saved_model.Builder(folder)
+        builder.add_meta_graph_and_variables(session, "one")
+        with tf.Graph().as_default():
+            tf.negative(tf.get_variable("v", shape=[]), name="second")
+            builder.add_meta_graph(("two", "three"))
+        with tf.Graph().as_default():
+            tf.constant(1.0, name="third")
+            builder.add_meta_graph({"two", "three"})
+            builder.add_meta_graph([])
+        for wrong in (3, None, [3]):
+            with pytest.raises(TypeError, match="tags must be a list of strings"):
+                builder.add_meta_graph(wrong)
+        builder.save()
+    for tags, name, value in (
+        ("one", "first:0", 6),
+        (["three", "two", "two"], "second:0", -3),  # the first of those with the same tags
+        ([], "third:0", 1),
+    ):
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.saved_model.load(session, tags, folder)
+            assert session.run(name) == value
+
+
+@pytest.mark.parametrize("argument", ["main_op", "legacy_init_op"])
+def test_what_is_run_after_loading(tmp_path, argument):
+    with tf.Graph().as_default(), tf.Session() as session:
+        count = tf.get_variable("count", initializer=0.0, collections=[tf.GraphKeys.LOCAL_VARIABLES])
+        wrong = tf.group(count.assign(-1.0))
+        for name, given in (("op", tf.group(count.assign(5.0))), ("tensor", count.assign(5.0))):
+            options = {"legacy_init_op": wrong} if argument == "main_op" else {}
+            builder = tf.saved_model.Builder(tmp_path / name)
+            builder.add_meta_graph_and_variables(session, ["t"], **{**options, argument: given})
+            builder.save()
+        for given in (3, "count", count):
+            with pytest.raises(TypeError, match="must be an operation"):
+                tf.saved_model.Builder(tmp_path / "no").add_meta_graph_and_variables(
+                    session, ["t"], **{argument: given}
+                )
+    for name in ("op", "tensor"):
+        with tf.Graph().as_default(), tf.Session() as session:
+            meta = tf.saved_model.load(session, ["t"], tmp_path / name, import_scope="in")
+            assert list(meta.collection_def["saved_model_main_op"].node_list.value)
+            assert session.run("in/count/read:0") == 5
+    # Older models have it under the older name.
+    path = tmp_path / "op" / "saved_model.pb"
+    message = protos.SavedModel.FromString(path.read_bytes())
+    collections = message.meta_graphs[0].collection_def
+    collections["legacy_init_op"].CopyFrom(collections.pop("saved_model_main_op"))
+    path.write_bytes(message.SerializeToString())
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.saved_model.load(session, ["t"], tmp_path / "op")
+        assert session.run("count/read:0") == 5
+
+
+def test_wrong_arguments(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.placeholder(tf.float32, name="x")
+        info = tf.saved_model.build_tensor_info(x)
+        make = tf.saved_model.build_signature_def
+
+        def add(**options):
+            folder = tmp_path / str(len(os.listdir(tmp_path)))
+            tf.saved_model.Builder(folder).add_meta_graph_and_variables(session, ["t"], **options)
+
+        for options, error, match in (
+            ({"signature_def_map": 3}, TypeError, "signature_def_map must be a dict"),
+            ({"signature_def_map": {"a": 3}}, TypeError, "'a' must be a SignatureDef, got int"),
+            ({"signature_def_map": {3: make({"x": info})}}, TypeError, "name of a signature is a string"),
+            (
+                {"signature_def_map": {"a": make({"x": protos.TensorInfo(dtype=1)})}},
+                AssertionError,
+                "'x' of the signature 'a' names no tensor",
+            ),
+            (
+                {"signature_def_map": {"a": make({"x": protos.TensorInfo(name="x:0")})}},
+                AssertionError,
+                "'x' of the signature 'a' has no dtype",
+            ),
+            ({"saver": 3}, TypeError, "saver must be a Saver, got 3"),
+        ):
+            with pytest.raises(error, match=match):
+                add(**options)
+        for wrong in (3, {"x": 3}, {"x": x}):
+            with pytest.raises(TypeError, match="TensorInfo message"):
+                make(wrong)
+        for inputs, outputs in ((x, {"y": x}), ({"x": x}, [x])):
+            with pytest.raises(TypeError, match="must be a dict from names to tensors"):
+                tf.saved_model.predict_signature_def(inputs, outputs)
+        with pytest.raises(TypeError, match="expected a session, got NoneType"):
+            tf.saved_model.simple_save(None, tmp_path / "s", {"x": x}, {"y": x})
+        assert not (tmp_path / "s").exists()
+        with pytest.raises(TypeError, match="bogus"):
+            tf.saved_model.simple_save(session, tmp_path / "s", {"x": x}, {"y": x})
+            tf.saved_model.load(session, ["serve"], tmp_path / "s", bogus=1)
+
+
+@pytest.mark.parametrize("scope", [None, "in"])
+def test_sparse_tensors_in_signatures(tmp_path, scope):
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.sparse_placeholder(tf.float32, [None, 3], name="x")
+        y = tf.reduce_sum(x.values)
+        tf.saved_model.simple_save(session, tmp_path / "m", {"x": x}, {"y": y, "same": x})
+    with tf.Graph().as_default(), tf.Session() as session:
+        meta = tf.saved_model.load(session, ["serve"], tmp_path / "m", import_scope=scope)
+        signature = meta.signature_def["serving_default"]
+        x, y, same = (
+            tf.saved_model.get_tensor_from_tensor_info(info, import_scope=scope)
+            for info in (signature.inputs["x"], signature.outputs["y"], signature.outputs["same"])
+        )
+        fed = tf.SparseTensorValue([[0, 1], [1, 2]], np.float32([3, 4]), [2, 3])
+        total, back = session.run([y, same], {x: fed})
+        assert total == 7 and back.values.tolist() == [3, 4] and back.dense_shape.tolist() == [2, 3]
 
 
 def test_directories(tmp_path):
@@ -261,6 +381,9 @@ def test_names_of_the_field():
     assert constants.SAVED_MODEL_FILENAME_PB == "saved_model.pb"
     assert constants.MAIN_OP_KEY == "saved_model_main_op"
     assert signature_constants.CLASSIFY_METHOD_NAME == "tensorflow/serving/classify"
+    assert tf.saved_model.SERVING == tag_constants.SERVING == "serve"
+    assert tf.saved_model.PREDICT_METHOD_NAME == signature_constants.PREDICT_METHOD_NAME
+    assert tf.saved_model.VARIABLES_FILENAME == constants.VARIABLES_FILENAME == "variables"
     assert (tag_constants.GPU, tag_constants.TPU, tag_constants.EVAL) == ("gpu", "tpu", "eval")
 
 
