@@ -1,5 +1,6 @@
 // Sessions and their prepared signatures.
 #include "core/session/session.h"
+#include "core/registry/trace.h"
 
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
@@ -46,15 +47,27 @@ std::vector<Tensor> borrow_all(nb::handle arrays) {
 }
 
 nb::tuple event_to_python(const TraceEvent& e) {
-  return nb::make_tuple(e.node, e.op, e.device, e.start_ns, e.end_ns, e.lane, e.output_bytes);
+  nb::list outputs;
+  for (const TraceEvent::Output& output : e.outputs) {
+    outputs.append(nb::make_tuple(int(output.dtype), to_python(output.shape), output.bytes, output.in_arena));
+  }
+  return nb::make_tuple(e.node, e.op, e.device, e.start_ns, e.end_ns, e.lane, outputs);
 }
 
-nb::list run(CallableHandle& self, nb::handle feeds, std::int64_t timeout_ms, nb::handle trace_into) {
+nb::tuple piece_to_python(const TracePiece& piece) {
+  nb::list nodes;
+  for (const TracePiece::Node& node : piece.nodes)
+    nodes.append(nb::make_tuple(node.name, node.op, node.inputs));
+  return nb::make_tuple(piece.device, nodes);
+}
+
+nb::list run(CallableHandle& self, nb::handle feeds, std::int64_t timeout_ms, nb::handle trace_into,
+             nb::handle pieces_into) {
   const std::vector<Tensor> tensors = borrow_all(feeds);
-  Trace trace;
+  Trace trace(!pieces_into.is_none());
   RunOptions options;
   options.timeout_ms = timeout_ms;
-  if (!trace_into.is_none()) options.trace = &trace;
+  if (!trace_into.is_none() || !pieces_into.is_none()) options.trace = &trace;
   options.interrupted = interrupt_check();
   std::vector<Tensor> results;
   try {
@@ -68,6 +81,10 @@ nb::list run(CallableHandle& self, nb::handle feeds, std::int64_t timeout_ms, nb
   if (!trace_into.is_none()) {
     nb::list events = nb::borrow<nb::list>(trace_into);
     for (const TraceEvent& event : trace.take()) events.append(event_to_python(event));
+  }
+  if (!pieces_into.is_none()) {
+    nb::list pieces = nb::borrow<nb::list>(pieces_into);
+    for (const TracePiece& piece : trace.take_pieces()) pieces.append(piece_to_python(piece));
   }
   PyObject* arrays = PyList_New(Py_ssize_t(results.size()));
   if (!arrays) throw nb::python_error();
@@ -122,9 +139,11 @@ void bind_session(nb::module_& m) {
 
   nb::class_<CallableHandle>(m, "Callable", "One (feeds, fetches, targets) signature made ready to run.")
       .def("run", &run, nb::arg("feeds"), nb::arg("timeout_ms") = 0, nb::arg("trace") = nb::none(),
+           nb::arg("pieces") = nb::none(),
            "Runs one step on arrays of the fed dtypes; returns a list of arrays. A list given as `trace` is "
-           "extended "
-           "by (node, op, device, start_ns, end_ns, lane, output_bytes) of everything that ran.")
+           "extended by (node, op, device, start_ns, end_ns, lane, outputs) of everything that ran, where "
+           "outputs are (dtype, shape, bytes, in_arena); a list given as `pieces` by (device, nodes) of the "
+           "plans that ran, where nodes are (name, op, inputs) and inputs are (name, index).")
       .def(
           "describe",
           [](CallableHandle& self, nb::handle feeds) { return self.callable->describe(borrow_all(feeds)); },

@@ -227,9 +227,9 @@ def extend(graph: Graph, id: int, inputs: object, attrs: object) -> list[int]:
 class Callable:
     """One (feeds, fetches, targets) signature made ready to run."""
 
-    def run(self, feeds: object, timeout_ms: int = 0, trace: object | None = None) -> list:
+    def run(self, feeds: object, timeout_ms: int = 0, trace: object | None = None, pieces: object | None = None) -> list:
         """
-        Runs one step on arrays of the fed dtypes; returns a list of arrays. A list given as `trace` is extended by (node, op, device, start_ns, end_ns, lane, output_bytes) of everything that ran.
+        Runs one step on arrays of the fed dtypes; returns a list of arrays. A list given as `trace` is extended by (node, op, device, start_ns, end_ns, lane, outputs) of everything that ran, where outputs are (dtype, shape, bytes, in_arena); a list given as `pieces` by (device, nodes) of the plans that ran, where nodes are (name, op, inputs) and inputs are (name, index).
         """
 
     def describe(self, feeds: object) -> str:

@@ -32,6 +32,7 @@ class CpuExecutable::Builder {
       Value value{.home = Home::argument, .type = {argument->dtype(0), argument->shape(0)}, .fixed = {}};
       value.index = int(i);
       made_.argument_values_.push_back(add_value({argument, 0}, std::move(value)));
+      add_origin(*argument);
     }
     choose_lanes();
     for (Node* node : schedule()) {
@@ -108,11 +109,18 @@ class CpuExecutable::Builder {
     held_.push_back(context.held());
     shared_.push_back(context.shared());
     instruction.input_types = std::move(inputs);
-    instruction.node = node.name();
-    instruction.op = node.attr_or("_label", node.op().name());
-    instruction.source = made_at(node);
+    instruction.origin = add_origin(node);
     if (!made_.in_order_) add_edges(node);
     made_.instructions_.push_back(std::move(instruction));
+  }
+
+  int add_origin(const Node& node) {
+    Origin origin{node.name(), node.attr_or("_label", node.op().name()), made_at(node), {}};
+    for (const Output& input : node.inputs())
+      origin.inputs.push_back({origin_of_.at(input.node), input.index});
+    for (const Node* other : node.control_inputs()) origin.inputs.push_back({origin_of_.at(other), -1});
+    made_.origins_.push_back(std::move(origin));
+    return origin_of_[&node] = int(made_.origins_.size()) - 1;
   }
 
   // From all that the node reads and waits for.
@@ -483,6 +491,7 @@ class CpuExecutable::Builder {
   const CompileOptions& options_;
   std::unordered_map<Output, int, OutputHash> value_of_;
   std::unordered_map<const Node*, int> position_of_;
+  std::unordered_map<const Node*, int> origin_of_;
   MayWait may_wait_;
   std::vector<std::pair<int, int>> edges_;  // (before, after)
   Waits waits_;
@@ -586,15 +595,41 @@ void CpuExecutable::execute(int position, Frame& frame, Step& step, int lane) co
                      static_cast<char*>(frame.arena->data()) + instruction.scratch_offset, step,
                      shared_memory(instruction, frame));
   if (step.trace && !instruction.kernel->does_nothing()) [[unlikely]] {
-    const std::int64_t start = now_ns();
-    instruction.kernel->run(context);
-    step.trace->add(
-        {instruction.node, instruction.op, device_, start, now_ns(), lane, instruction.output_bytes});
+    run_traced(instruction, context, frame, *step.trace, lane);
   } else {
     instruction.kernel->run(context);
   }
   if (!instruction.promised.empty()) check_promises(instruction, frame);
   for (int value : instruction.releases) frame.slots[value].held = Tensor();
+}
+
+void CpuExecutable::run_traced(const Instruction& instruction, RunContext& context, const Frame& frame,
+                               Trace& trace, int lane) const {
+  const Origin& origin = origins_[std::size_t(instruction.origin)];
+  TraceEvent event{origin.name, origin.op, device_, now_ns(), 0, lane, {}};
+  instruction.kernel->run(context);
+  event.end_ns = now_ns();
+  for (int output : instruction.outputs) {
+    const Value& value = values_[output];
+    const Tensor& held = frame.slots[output].held;
+    const Shape& shape = value.home == Home::own && held ? held.shape() : value.type.shape;
+    const bool known = shape.is_full() && is_plain(value.type.dtype);
+    event.outputs.push_back({value.type.dtype, shape,
+                             known ? shape.size() * std::int64_t(size_of(value.type.dtype)) : 0,
+                             value.home == Home::arena || value.home == Home::piece});
+  }
+  trace.add(std::move(event));
+}
+
+TracePiece CpuExecutable::piece() const {
+  TracePiece piece{device_, {}};
+  for (const Origin& origin : origins_) {
+    TracePiece::Node node{origin.name, origin.op, {}};
+    for (const auto& [from, index] : origin.inputs)
+      node.inputs.push_back({origins_[std::size_t(from)].name, index});
+    piece.nodes.push_back(std::move(node));
+  }
+  return piece;
 }
 
 // Whoever reads an own output was prepared for the planned shape, so another one must go no further.
@@ -607,24 +642,25 @@ void CpuExecutable::check_promises(const Instruction& instruction, const Frame& 
 }
 
 void CpuExecutable::rethrow_at(const Instruction& at) const {
+  const Origin& origin = origins_.at(std::size_t(at.origin));
   const auto message = [&](const std::exception& e) {
-    return "[" + at.op + " '" + at.node + "'] " + e.what() + at.source;
+    return "[" + origin.op + " '" + origin.name + "'] " + e.what() + origin.source;
   };
   try {
     throw;
   } catch (const DTypeError& error) {
     if (!error.node().empty()) throw;
-    throw DTypeError(message(error), at.node, at.op);
+    throw DTypeError(message(error), origin.name, origin.op);
   } catch (const EndedByAnother& error) {
     if (!error.node().empty()) throw;
-    throw EndedByAnother(error.code(), message(error), at.node, at.op);
+    throw EndedByAnother(error.code(), message(error), origin.name, origin.op);
   } catch (const Error& error) {
     if (!error.node().empty()) throw;
-    throw Error(error.code(), message(error), at.node, at.op);
+    throw Error(error.code(), message(error), origin.name, origin.op);
   } catch (const std::bad_alloc& error) {
-    throw Error(Code::resource_exhausted, message(error), at.node, at.op);
+    throw Error(Code::resource_exhausted, message(error), origin.name, origin.op);
   } catch (const std::exception& error) {  // a library's own
-    throw Error(Code::internal, message(error), at.node, at.op);
+    throw Error(Code::internal, message(error), origin.name, origin.op);
   }
 }
 
@@ -726,6 +762,8 @@ void CpuExecutable::place_results(Frame& frame, std::span<Tensor> results) const
 }
 
 void CpuExecutable::run(Step& step, std::span<Tensor> arguments, std::span<Tensor> results) {
+  if (step.trace) [[unlikely]]
+    step.trace->add_piece(this, [&] { return piece(); });
   auto owned = take_frame();
   Frame& frame = *owned;
   // A frame goes back whatever happens.
@@ -765,8 +803,9 @@ void CpuExecutable::run(Step& step, std::span<Tensor> arguments, std::span<Tenso
 std::string CpuExecutable::describe() const {
   std::string text = str("  arena of ", arena_bytes_, " bytes, ", in_order_ ? "one lane" : "lanes", "\n");
   for (const Instruction& instruction : instructions_) {
-    if (instruction.node.empty()) continue;  // a join
-    text += "  " + instruction.op + " '" + instruction.node + "'";
+    if (instruction.origin < 0) continue;  // a join
+    const Origin& origin = origins_[std::size_t(instruction.origin)];
+    text += "  " + origin.op + " '" + origin.name + "'";
     for (int output : instruction.outputs) {
       const Value& value = values_[output];
       text += str(" ", name_of(value.type.dtype), value.type.shape);

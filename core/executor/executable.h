@@ -10,6 +10,7 @@
 #include "core/executor/arenas.h"
 #include "core/plan/flow.h"
 #include "core/registry/device.h"
+#include "core/registry/trace.h"
 
 namespace headrace {
 
@@ -51,9 +52,14 @@ class CpuExecutable : public Executable {
     std::vector<int> promised;  // own outputs whose shape was known when this was planned
     std::size_t scratch_offset = 0;
     std::optional<std::size_t> shared_offset = {};
-    bool shared_filled = false;    // by an instruction before this one
-    std::string node, op, source;  // for errors and traces
+    bool shared_filled = false;  // by an instruction before this one
+    int origin = -1;             // the node that it comes from; -1 if it is a join
     std::int64_t output_bytes = 0;
+  };
+  // A node of the function, for errors and traces.
+  struct Origin {
+    std::string name, op, source;
+    std::vector<std::pair<int, int>> inputs;  // what it reads: a node, and which output; -1: waits for
   };
   // The memory of one run; a few are kept between runs.
   struct Frame {
@@ -78,9 +84,13 @@ class CpuExecutable : public Executable {
   void check_promises(const Instruction& instruction, const Frame& frame) const;
   // Rethrows the exception being handled as an Error that names the node.
   [[noreturn]] void rethrow_at(const Instruction& at) const;
+  void run_traced(const Instruction& instruction, RunContext& context, const Frame& frame, Trace& trace,
+                  int lane) const;
+  TracePiece piece() const;
 
   std::vector<Value> values_;
   std::vector<Instruction> instructions_;
+  std::vector<Origin> origins_;
   std::vector<Flow::Job> jobs_;       // by instruction, when lanes are used
   std::vector<int> argument_values_;  // by argument; -1 if nobody reads it
   std::vector<std::pair<int, ValueType>> result_values_;

@@ -10,8 +10,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "core/base/tensor.h"
 
@@ -40,33 +38,12 @@ class Cancellation {
   std::string why_;
 };
 
-struct TraceEvent {
-  std::string node, op, device;
-  std::int64_t start_ns, end_ns;  // steady clock
-  int lane;
-  std::int64_t output_bytes;
-};
-// Collects what ran when; only present if the caller asked for a trace.
-class Trace {
- public:
-  void add(TraceEvent event) {
-    std::lock_guard lock(mutex_);
-    events_.push_back(std::move(event));
-  }
-  std::vector<TraceEvent> take() {
-    std::lock_guard lock(mutex_);
-    return std::exchange(events_, {});
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<TraceEvent> events_;
-};
+class Trace;  // trace.h
 
 struct Step {
   std::int64_t id = 0;
   Cancellation cancellation;
-  Trace* trace = nullptr;
+  Trace* trace = nullptr;  // only if the caller asked for one
   // Called now and then on the thread that called run; returns true to interrupt (Ctrl-C). May be empty.
   std::function<bool()> interrupted;
   std::optional<std::chrono::steady_clock::time_point> deadline;

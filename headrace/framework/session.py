@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from headrace import _core
-from headrace.framework import dtypes, errors, protos
+from headrace.framework import dtypes, errors, step_stats
 from headrace.framework import graph as graphs
 from headrace.framework.fetches import FetchPlan, expand_feeds, feed_tensor, stands_for_several
 from headrace.framework.graph import Graph, Operation, Tensor, get_default_graph
@@ -69,7 +68,7 @@ def check_shape(tensor: Tensor, array: Any) -> None:
 
 
 class _Runner:
-    """A signature made ready: `runner(values, timeout, trace)` for one `(fetches, feeds)`."""
+    """A signature made ready: `runner(values, timeout, trace, pieces)` for one `(fetches, feeds)`."""
 
     __slots__ = ("build", "callable", "describe", "dtypes", "graph", "single", "tensors")
 
@@ -88,14 +87,20 @@ class _Runner:
             raise _explained(error, self.graph) from None
         self.callable, self.describe = made.run, made.describe
 
-    def __call__(self, values: Any, timeout_ms: int = 0, trace: list[Any] | None = None) -> Any:
+    def __call__(
+        self,
+        values: Any,
+        timeout_ms: int = 0,
+        trace: list[Any] | None = None,
+        pieces: list[Any] | None = None,
+    ) -> Any:
         arrays = []
         for value, dtype, tensor in zip(values, self.dtypes, self.tensors):
             if type(value) is not np.ndarray or value.dtype is not dtype:
                 value = feed_array(tensor, value)
             arrays.append(value)
         try:
-            results = self.callable(arrays, timeout_ms, trace)
+            results = self.callable(arrays, timeout_ms, trace, pieces)
         except errors.OpError as error:
             for tensor, array in zip(self.tensors, arrays):
                 check_shape(tensor, array)
@@ -275,15 +280,17 @@ class BaseSession:
         if run_metadata is None or not (with_stats or with_partitions):
             return runner(values, timeout_ms)
         trace: list[Any] = []
+        pieces: list[Any] | None = [] if with_partitions else None
         try:
-            return runner(values, timeout_ms, trace)
+            return runner(values, timeout_ms, trace, pieces)
         finally:
+            events = step_stats.in_order(trace)
             if with_stats:
-                run_metadata.step_stats.CopyFrom(_step_stats(trace, self._graph))
-                run_metadata.cost_graph.CopyFrom(_cost_graph(trace, self._graph))
-            if with_partitions:
+                run_metadata.step_stats.CopyFrom(step_stats.step_stats(events, self._graph))
+                run_metadata.cost_graph.CopyFrom(step_stats.cost_graph(events, self._graph))
+            if pieces is not None:
                 del run_metadata.partition_graphs[:]
-                run_metadata.partition_graphs.extend(_partition_graphs(trace, self._graph))
+                run_metadata.partition_graphs.extend(step_stats.partition_graphs(pieces, events, self._graph))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -430,99 +437,6 @@ class DeviceAttributes:
 
     def __repr__(self) -> str:
         return f"DeviceAttributes({self.name}, {self.device_type})"
-
-
-def _graph_name(graph: Graph, name: str) -> str:
-    """The node of the graph whose work a node of the plan does: "a/b" for "a/b/fused"."""
-    if graph._core.find(name) >= 0:
-        return name
-    parent = name.rpartition("/")[0]
-    return parent if parent and graph._core.find(parent) >= 0 else name
-
-
-def _described(tensor: Tensor, into: Any) -> int:
-    """Writes dtype and static shape of a tensor into a message; returns its bytes, -1 if not known."""
-    into.dtype = tensor.dtype._number
-    into.shape.CopyFrom(tensor.shape.as_proto())
-    count = tensor.shape.num_elements()
-    return -1 if count is None else count * tensor.dtype.size
-
-
-def _step_stats(events: list[Any], graph: Graph) -> Any:
-    """The core's trace as a StepStats message; what the plan has made is under the name of a graph's node."""
-    stats = protos.StepStats()
-    devices: dict[str, Any] = {}
-    for node, op, device, start_ns, end_ns, lane, output_bytes in sorted(events, key=operator.itemgetter(3)):
-        if device not in devices:
-            devices[device] = stats.dev_stats.add(device=device)
-        entry = devices[device].node_stats.add(
-            node_name=_graph_name(graph, node),
-            timeline_label=f"{node} = {op}",
-            all_start_micros=start_ns // 1000,
-            all_start_nanos=start_ns,
-            scheduled_micros=start_ns // 1000,
-            scheduled_nanos=start_ns,
-            op_end_rel_micros=(end_ns - start_ns) // 1000,
-            op_end_rel_nanos=end_ns - start_ns,
-            all_end_rel_micros=(end_ns - start_ns) // 1000,
-            all_end_rel_nanos=end_ns - start_ns,
-            thread_id=lane,
-        )
-        entry.memory.add(allocator_name="cpu", total_bytes=output_bytes)
-        id = graph._core.find(entry.node_name)
-        for slot, tensor in enumerate(graph._operation(id).outputs if id >= 0 else ()):
-            described = entry.output.add(slot=slot).tensor_description
-            size = _described(tensor, described)
-            described.allocation_description.allocator_name = "cpu"
-            described.allocation_description.requested_bytes = max(size, 0)
-    return stats
-
-
-def _ran(events: list[Any], graph: Graph) -> dict[str, tuple[Operation | None, list[Any]]]:
-    """For each node that ran, in the order of their first runs: the operation, and its runs.
-
-    A node of a function's body is no operation of the graph: None.
-    """
-    ran: dict[str, tuple[Operation | None, list[Any]]] = {}
-    for event in sorted(events, key=operator.itemgetter(3)):
-        name = _graph_name(graph, event[0])
-        if name not in ran:
-            id = graph._core.find(name)
-            ran[name] = (None if id < 0 else graph._operation(id), [])
-        ran[name][1].append(event)
-    return ran
-
-
-def _cost_graph(events: list[Any], graph: Graph) -> Any:
-    """What the nodes that ran cost together, as a CostGraphDef message. Times are microseconds."""
-    cost = protos.CostGraphDef()
-    ran = _ran(events, graph)
-    ids = {name: id for id, name in enumerate(ran)}
-    for name, (op, runs) in ran.items():
-        time = sum(end_ns - start_ns for _, _, _, start_ns, end_ns, _, _ in runs) // 1000
-        node = cost.node.add(name=name, device=runs[0][2], id=ids[name], compute_cost=time, compute_time=time)
-        if op is not None:
-            for tensor in op.inputs:
-                if tensor.op.name in ids:
-                    node.input_info.add(preceding_node=ids[tensor.op.name], preceding_port=tensor.value_index)
-            node.control_input.extend(ids[before.name] for before in op.control_inputs if before.name in ids)
-            for tensor in op.outputs:
-                output = node.output_info.add(alias_input_port=-1)
-                output.size = _described(tensor, output)
-        if len(node.output_info) <= 1:  # what it has put out tells more
-            (node.output_info or [node.output_info.add()])[0].size = runs[-1][6]
-    return cost
-
-
-def _partition_graphs(events: list[Any], graph: Graph) -> list[Any]:
-    """What of the graph ran, a GraphDef message for each device."""
-    parts: dict[str, Any] = {}
-    for op, runs in _ran(events, graph).values():
-        part = parts.setdefault(runs[0][2], protos.GraphDef())
-        if op is not None:
-            part.node.add().CopyFrom(op.node_def)
-            part.node[-1].device = runs[0][2]
-    return list(parts.values())
 
 
 @contextlib.contextmanager

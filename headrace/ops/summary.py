@@ -36,8 +36,17 @@ def _scope(name: str, family: str | None, default: str, values: Any) -> Iterator
     """The tag of a summary, and the scope that is the name of its node.
 
     A tag is the node's name, after the family if there is one, by which TensorBoard groups.
+
+    Raises:
+      TypeError: if the name is no string.
+      ValueError: if it is None, or nothing is left of it.
     """
-    name = re.sub(r"[^-/\w.]", "_", str(name)).lstrip("/")
+    if not isinstance(name, str):
+        kind = ValueError if name is None else TypeError
+        raise kind(f"a summary is named by a string, which is its tag; got {name!r}")
+    given, name = name, re.sub(r"[^-/\w.]", "_", name).lstrip("/")
+    if not name:
+        raise ValueError(f"{given!r} is no name for a summary, which is its tag; use letters or digits")
     if family is not None:
         family = re.sub(r"[^-/\w.]", "_", str(family)).lstrip("/")
         name = f"{family}/{name}"
@@ -211,13 +220,13 @@ def merge(inputs: Sequence[Any], collections: Sequence[str] | None = None, name:
     Args:
       inputs: summaries, all of different tags.
       collections: graph collections to add it to; none if None.
-      name: of the scope.
+      name: of the scope, and of the operation in it.
 
     Returns:
       A string scalar: a `Summary` message.
     """
     with name_scope(name, "Merge", inputs):
-        return _collected(raw.MergeSummary(inputs), collections)
+        return _collected(raw.MergeSummary(inputs, name=name), collections)
 
 
 def merge_all(key: str = GraphKeys.SUMMARIES, scope: str | None = None, name: str | None = None) -> Any:

@@ -9,6 +9,7 @@
 
 #include "core/passes/extract.h"
 #include "core/registry/kernel.h"
+#include "core/registry/trace.h"
 #include "tests/cc/check.h"
 
 namespace headrace {
@@ -453,7 +454,7 @@ TEST(session, traces) {
   Bench bench;
   const Output x = bench.placeholder("x", {2}), y = bench.of("TestCount", "y", {x});
   Session session(bench.graph, verified());
-  Trace trace;
+  Trace trace(true);
   RunOptions options;
   options.trace = &trace;
   session.run({{x, floats({1, 2})}}, {y}, {}, options);
@@ -461,6 +462,14 @@ TEST(session, traces) {
   CHECK_EQ(events.size(), 1u);
   CHECK_EQ(events[0].node, "y");
   CHECK(events[0].end_ns >= events[0].start_ns);
+  CHECK_EQ(events[0].outputs.size(), 1u);
+  CHECK_EQ(events[0].outputs[0].shape, (Shape{2}));
+  CHECK_EQ(events[0].outputs[0].bytes, 8);
+  const auto pieces = trace.take_pieces();
+  CHECK_EQ(pieces.size(), 1u);
+  CHECK_EQ(pieces[0].nodes.size(), 2u);
+  CHECK_EQ(pieces[0].nodes[1].name, "y");
+  CHECK_EQ(pieces[0].nodes[1].inputs[0].first, "x");
 }
 
 // ---- many threads

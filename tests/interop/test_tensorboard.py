@@ -46,6 +46,11 @@ def logdir(tmp_path_factory) -> Path:
         tf.get_variable("points", initializer=np.random.RandomState(0).rand(60, 8).astype(np.float32))
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, str(folder / "model"))
+        # The plan of a step, as a run of its own.
+        total = tf.reduce_sum(tf.exp(tf.tanh(tf.get_default_graph().get_tensor_by_name("points:0"))))
+        metadata = tf.RunMetadata()
+        session.run(total, options=tf.RunOptions(output_partition_graphs=True), run_metadata=metadata)
+        tf.summary.FileWriter(folder / "plan", graph_def=metadata.partition_graphs[0]).close()
     config = tf.summary.projector.ProjectorConfig()
     config.embeddings.add(tensor_name="points")
     with tf.summary.FileWriter(folder) as writer:
@@ -122,6 +127,17 @@ def test_nodes_have_shapes_devices_and_statistics(url: str) -> None:
     assert "/device:CPU:0" in stats
     ran = stats[stats.index('node_name: "conv1/') :].partition("\n    }\n")[0]
     assert "all_end_rel_micros" in stats and "total_bytes" in ran
+    # As many rows as the step's batch had.
+    sizes = [line.strip() for line in ran.split("\n") if "size:" in line]
+    assert sizes[:4] == ["size: 64", "size: 8", "size: 8", "size: 32"]
+
+
+def test_a_plan_is_a_graph(url: str, browser: Browser) -> None:
+    graph = _get(f"{url}data/plugin/graphs/graph?run=plan&conceptual=false").decode()
+    assert 'op: "_Elementwise"' in graph and "/fused" in graph
+    browser.open(f"{url}?darkMode=false&regexInput=plan#graphs&run=plan")
+    text = browser.wait_for(["fused"])
+    assert "fused" in text, f"the page does not show the plan; it says: {text[:2000]}"
 
 
 def test_the_projector_finds_the_points(url: str) -> None:

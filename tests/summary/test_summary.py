@@ -47,6 +47,13 @@ def test_tags_and_names():
         assert tags(tf.summary.scalar("/x/y:z", 2.0)) == ["a/x/y_z"]
 
 
+def test_names_must_leave_a_tag():
+    for name, error in [("", ValueError), ("//", ValueError), (None, ValueError), (3, TypeError)]:
+        with pytest.raises(error, match="summary"):
+            tf.summary.scalar(name, 1.0)
+    assert not tf.get_collection(tf.GraphKeys.SUMMARIES)
+
+
 def test_family_comes_before_the_tag():
     with tf.name_scope("a"):
         summary = tf.summary.histogram("h", [1.0], family="f")
@@ -72,6 +79,13 @@ def test_merge():
     assert tf.summary.merge_all("nothing") is None
     with pytest.raises(tf.errors.InvalidArgumentError, match="'b'"):
         evaluate(tf.summary.merge([b, b]))
+
+
+def test_merging_has_a_name():
+    one = tf.summary.scalar("a", 1.0)
+    assert tf.summary.merge([one]).op.name == "Merge/MergeSummary"
+    assert tf.summary.merge([one], name="m").op.name == "m/m"
+    assert tf.summary.merge_all(name="all").op.name == "all/all"
 
 
 def test_text():
