@@ -9,6 +9,7 @@
 
 #include "core/io/example.h"
 #include "core/io/messages.h"
+#include "core/kernels/number.h"
 #include "core/registry/kernel.h"
 
 namespace headrace {
@@ -421,23 +422,6 @@ class CsvLine {
   bool quotes_;
   bool more_ = true;
 };
-
-template <class T>
-T number_of(std::string_view field) {
-  std::string_view text = field;
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front()))) text.remove_prefix(1);
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.remove_suffix(1);
-  if (text.starts_with('+')) text.remove_prefix(1);
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc::result_out_of_range) {
-    require(std::is_floating_point_v<T>, "'", field, "' is too large for ", name_of(dtype_v<T>));
-    return T(std::strtod(std::string(text).c_str(), nullptr));  // infinite, or zero
-  }
-  require(error == std::errc() && end == text.data() + text.size(), "'", field, "' is no ",
-          name_of(dtype_v<T>));
-  return value;
-}
 
 std::unique_ptr<Kernel> prepare_csv(PrepareContext& c) {
   own_all(c);

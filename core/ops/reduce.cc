@@ -1,4 +1,6 @@
 // Reductions, scans and segment operations.
+#include "core/ops/reduce.h"
+
 #include <vector>
 
 #include "core/graph/graph.h"
@@ -24,6 +26,8 @@ bool known(const std::optional<PartialInts>& values) {
   return true;
 }
 
+}  // namespace
+
 void reduce_shape(ShapeContext& c) {
   const bool keep_dims = c.attr<bool>("keep_dims");
   const Shape& input = c.input(0);
@@ -47,6 +51,8 @@ void reduce_shape(ShapeContext& c) {
   }
   c.output(0, Shape(std::move(dims)));
 }
+
+namespace {
 
 // A product or sum over a whole shape vector is a size that other shapes may be made of.
 void reduce_ints_shape(ShapeContext& c, std::int64_t start,
@@ -111,6 +117,8 @@ std::int64_t num_segments(ShapeContext& c, int i) {
   return count.value_or(kUnknown);
 }
 
+}  // namespace
+
 void unsorted_segment_shape(ShapeContext& c) {
   const Shape &data = c.input(0), &ids = c.input(1);
   const std::int64_t count = num_segments(c, 2);
@@ -119,6 +127,8 @@ void unsorted_segment_shape(ShapeContext& c) {
           " but data is ", data, "; the shape of the ids must begin the shape of the data");
   c.output(0, Shape{count}.concat(data.slice(ids.rank(), data.rank())));
 }
+
+namespace {
 
 void check_sparse_segments(const ShapeContext& c) {
   const Shape indices = c.with_rank(1, 1), ids = c.with_rank(2, 1);

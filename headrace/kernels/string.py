@@ -1,7 +1,12 @@
-"""Kernels of regular expressions: RE2's, whose time is linear in the text whatever the pattern is."""
+"""Kernels of regular expressions and of alphabets.
+
+Regular expressions are RE2's, whose time is linear in the text whatever the pattern is. Letters and encodings
+are those that Python knows.
+"""
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -99,6 +104,63 @@ def regex_replace(input: _Strings, pattern: _Strings, rewrite: _Strings, replace
     return static_regex_replace(input, pattern.item(), rewrite.item(), replace_global)
 
 
+def _changed_case(strings: _Strings, encoding: bytes, change: Callable[[str], str]) -> _Strings:
+    if encoding != b"utf-8":
+        raise ValueError(f"encoding is {encoding.decode()!r}, expected 'utf-8', or '' for ASCII")
+    return _each(strings, lambda text: change(text.decode(errors="replace")).encode(), object)
+
+
+def string_lower(input: _Strings, encoding: bytes) -> _Strings:
+    """The kernel: each string in small letters."""
+    return _changed_case(input, encoding, str.lower)
+
+
+def string_upper(input: _Strings, encoding: bytes) -> _Strings:
+    """The kernel: each string in capital letters."""
+    return _changed_case(input, encoding, str.upper)
+
+
+def _decoded(data: bytes, codec: codecs.CodecInfo, errors: str, replacement: str) -> str:
+    """A text, with something in the place of bytes that are none; a byte order mark is left out."""
+    made, rest = "", data
+    while True:
+        try:
+            return (made + codec.decode(rest)[0]).removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            if errors == "strict":
+                raise ValueError(f"{data!r} is not in {codec.name}: {error.reason}") from None
+            made += codec.decode(rest[: error.start])[0] + ("" if errors == "ignore" else replacement)
+            rest = rest[error.end :]
+
+
+def unicode_transcode(
+    input: _Strings,
+    input_encoding: bytes,
+    output_encoding: bytes,
+    errors: bytes,
+    replacement_char: int,
+    replace_control_characters: bool,
+) -> _Strings:
+    """The kernel: each string in another encoding."""
+    name = input_encoding.decode(errors="replace")
+    try:
+        codec = codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f"input_encoding is {name!r}, which is not known") from None
+    if not 0 <= replacement_char <= 0x10FFFF or 0xD800 <= replacement_char < 0xE000:
+        raise ValueError(f"replacement_char is {replacement_char}, which is no character")
+    how, replacement = errors.decode(), chr(replacement_char)
+    controls = {i: None if how == "ignore" else replacement for i in range(32 * replace_control_characters)}
+
+    def transcode(data: bytes) -> bytes:
+        return _decoded(data, codec, how, replacement).translate(controls).encode(output_encoding.decode())
+
+    return _each(input, transcode, object)
+
+
+_core.add_kernel("StringLower", string_lower)
+_core.add_kernel("StringUpper", string_upper)
+_core.add_kernel("UnicodeTranscode", unicode_transcode)
 _core.add_kernel("StaticRegexFullMatch", static_regex_full_match)
 _core.add_kernel("RegexFullMatch", regex_full_match)
 _core.add_kernel("StaticRegexReplace", static_regex_replace)
