@@ -20,15 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
 
 import headrace as tf
+from headrace.framework.function import Defun
 
 # What users can catch: what is wrong with a file is one of these, and not, say, an IndexError.
 ERRORS = (tf.errors.OpError, OSError, ValueError, TypeError, RuntimeError, KeyError)
 SECONDS, BYTES = 10, 1 << 30  # that one file may take at most
 
 
-def model(folder: Path) -> None:
+def model(folder: Path, as_text: bool = False) -> None:
     """A saved model with a function, a branch, a table, a file and variables."""
     (folder.parent / "words.txt").write_text("a\nb\n")
     with tf.Graph().as_default(), tf.Session() as session:
@@ -48,7 +51,11 @@ def model(folder: Path) -> None:
             assets_collection=tf.get_collection(tf.GraphKeys.ASSET_FILEPATHS),
             main_op=tf.tables_initializer(),
         )
-        builder.save()
+        builder.save(as_text=as_text)
+
+
+def text_model(folder: Path) -> None:
+    model(folder, as_text=True)
 
 
 def run_model(folder: Path) -> None:
@@ -114,8 +121,101 @@ def read_weights(folder: Path) -> None:
     tf.train.load_safetensors(folder / "w.safetensors")
 
 
+def graph(folder: Path) -> None:
+    """A graph as text and as bytes, with a loop and a function that calls itself if one lets it."""
+
+    @Defun(tf.float32)
+    def halved(x: Any) -> Any:
+        return x / 2
+
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [None], name="x")
+        _, y = tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, halved(a)), [0, x])
+        tf.string_join([tf.as_string(tf.reshape(y, [-1, 1])), tf.constant("a\\b\n")], name="y")
+        tf.train.write_graph(graph, str(folder), "graph.pbtxt")
+        tf.train.write_graph(graph, str(folder), "graph.pb", as_text=False)
+        tf.train.export_meta_graph(str(folder / "meta.pbtxt"), as_text=True)
+        tf.train.export_meta_graph(str(folder / "meta.pb"))
+
+
+def run_graph(folder: Path) -> None:
+    def text() -> None:
+        message = tf.GraphDef()
+        try:
+            text_format.Parse((folder / "graph.pbtxt").read_bytes(), message)
+        except text_format.ParseError as error:
+            raise ValueError(str(error)) from None
+        tf.import_graph_def(message, name="")
+
+    def binary() -> None:
+        try:
+            message = tf.GraphDef.FromString((folder / "graph.pb").read_bytes())
+        except DecodeError as error:
+            raise ValueError(str(error)) from None
+        tf.import_graph_def(message, name="")
+
+    first: Exception | None = None
+    for read in (
+        text,
+        binary,
+        lambda: tf.train.import_meta_graph(str(folder / "meta.pbtxt")),
+        lambda: tf.train.import_meta_graph(str(folder / "meta.pb")),
+    ):
+        with tf.Graph().as_default(), tf.Session() as session:
+            try:
+                read()
+                options = tf.RunOptions(timeout_in_ms=1000 * SECONDS)
+                session.run("y:0", {"x:0": [1.0, 2.0]}, options=options)
+            except ERRORS as error:  # one file is damaged, and the others are read nevertheless
+                first = first or error
+    if first:
+        raise first
+
+
+def records(folder: Path) -> None:
+    """Files for the readers of a graph."""
+    row = tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                "i": tf.train.Feature(int64_list=tf.train.Int64List(value=[1, 2])),
+                "s": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"abc"])),
+            }
+        )
+    ).SerializeToString()
+    for kind in ("", "GZIP", "ZLIB"):
+        with tf.python_io.TFRecordWriter(folder / (kind or "plain"), kind) as writer:
+            for _ in range(3):
+                writer.write(row)
+    (folder / "lines.csv").write_text('1,"a ""b"""\n2,c\n')
+
+
+def read_records(folder: Path) -> None:
+    options = tf.RunOptions(timeout_in_ms=1000 * SECONDS)
+    for path in sorted(folder.iterdir()):
+        with tf.Graph().as_default(), tf.Session() as session:
+            queue = tf.FIFOQueue(9, tf.string, [[]])
+            session.run(queue.enqueue(str(path)))
+            session.run(queue.close())
+            if path.suffix == ".csv":
+                _, line = tf.TextLineReader().read(queue)
+                read: Any = tf.decode_csv(line, [[0], [""]])
+            else:
+                kind = "" if path.name == "plain" else path.name
+                reader = tf.TFRecordReader(options=tf.python_io.TFRecordOptions(kind))
+                features = {"i": tf.FixedLenFeature([2], tf.int64), "s": tf.VarLenFeature(tf.string)}
+                read = tf.parse_single_example(reader.read(queue)[1], features)
+            try:
+                for _ in range(100):
+                    session.run(read, options=options)
+            except tf.errors.OutOfRangeError:
+                pass
+
+
 TARGETS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
     "saved_model": (model, run_model),
+    "saved_model_text": (text_model, run_model),
+    "graph": (graph, run_graph),
+    "records": (records, read_records),
     "events": (events, read_events),
     "checkpoint": (checkpoint, read_checkpoint),
     "compressed": (compressed, read_compressed),
@@ -151,6 +251,7 @@ def fuzz(target: str, folder: Path, rng: random.Random) -> Iterator[Any]:
     (folder / "work").mkdir()
     good.mkdir()
     make(good)
+    read(good)
     files = sorted(path.relative_to(good) for path in good.rglob("*") if path.is_file())
     while True:
         bad = folder / "work" / "bad"
