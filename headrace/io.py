@@ -1,5 +1,6 @@
 """Files, records and parsers: public names."""
 
+import headrace.gfile as gfile
 import headrace.kernels.parse
 from headrace.framework.records import (
     TFRecordCompressionType,

@@ -31,7 +31,8 @@ _MESSAGES = {
 }
 
 INSIDE: Table = (
-    *_modules("python.framework", "constant_op device function importer ops py_func random_seed", ""),
+    *_modules("python.framework", "constant_op device importer ops py_func random_seed", ""),
+    *_modules("python.framework", "function", "framework.function"),
     *_modules("python.framework", "common_shapes tensor_shape tensor_util", "", "framework.constant"),
     *_modules("python.framework", "sparse_tensor meta_graph graph_io test_util", "", "train", "test"),
     Alias("python.framework", "", "dtypes errors graph_util"),

@@ -1,0 +1,3 @@
+"""What programs tell the user: public names."""
+
+from headrace.framework.log import *
