@@ -3,28 +3,19 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <numeric>
+#include <span>
 #include <tuple>
 #include <utility>
 #include <vector>
 
-#include "core/base/parallel.h"
 #include "core/kernels/cast.h"
-#include "core/kernels/vector/vector.h"
+#include "core/kernels/tape_kernel.h"
 
 namespace headrace {
 namespace {
-
-// What the values of one block take together: most of a first-level cache.
-constexpr std::int64_t kCacheBytes = 24 << 10;
-constexpr std::int64_t kLeastBlock = 256, kMostBlock = 2048;  // elements
-constexpr std::int64_t kLeastRun = 128;                       // elements that are worth a block of their own
-constexpr double kNsPerByte = 0.04;  // of memory traffic, to judge what threads are worth
-constexpr double kNsPerCall = 8;
-// Tapes that touch more memory than this fetch the next block ahead of time: loops that take long leave the
-// memory idle otherwise.
-constexpr double kFetchesAhead = 1 << 20;  // bytes
 
 bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
 
@@ -46,63 +37,6 @@ DType of_width(DType dtype) {
       return DType::complex128;
   }
 }
-
-template <std::size_t Width>
-struct alignas(Width) Element {
-  std::byte bytes[Width];
-};
-// Calls f(std::type_identity<Element<width>>{}).
-template <class F>
-void with_width(std::size_t width, F&& f) {
-  switch (width) {
-    case 1:
-      return f(std::type_identity<Element<1>>{});
-    case 2:
-      return f(std::type_identity<Element<2>>{});
-    case 4:
-      return f(std::type_identity<Element<4>>{});
-    case 8:
-      return f(std::type_identity<Element<8>>{});
-    default:
-      return f(std::type_identity<Element<16>>{});
-  }
-}
-void fill(std::size_t width, std::byte* to, const std::byte* value, std::int64_t count) {
-  with_width(width, [&]<class E>(std::type_identity<E>) {
-    E element;
-    std::memcpy(&element, value, sizeof(E));
-    std::fill_n(reinterpret_cast<E*>(to), count, element);
-  });
-}
-vector::Unary copy_loop(std::size_t width) {
-  vector::Unary loop = nullptr;
-  with_width(width, [&]<class E>(std::type_identity<E>) {
-    loop = [](std::int64_t n, const void* x, void* y) { std::memcpy(y, x, std::size_t(n) * sizeof(E)); };
-  });
-  return loop;
-}
-
-// One loop on places: positions in the list of pointers that a block has.
-struct Call {
-  int operands = 0;
-  vector::Unary unary = nullptr;
-  vector::Binary binary = nullptr;
-  vector::Ternary ternary = nullptr;
-  double cost = 0;
-  std::array<int, 3> from{};
-  int to = 0;
-
-  void operator()(std::int64_t n, std::byte* const* places) const {
-    switch (operands) {
-      case 1:
-        return unary(n, places[from[0]], places[to]);
-      case 2:
-        return binary(n, places[from[0]], places[from[1]], places[to]);
-      default:
-        return ternary(n, places[from[0]], places[from[1]], places[from[2]], places[to]);
-    }
-  }
-};
 
 Call call_of(const std::string& loop, int operands, DType dtype) {
   Call call;
@@ -126,339 +60,132 @@ Call call_of(vector::Unary loop, double cost) {
   return call;
 }
 
-// What a loop reads or writes: a piece of an input, of a number, of an output, or a register, which is memory
-// for one block.
-struct Place {
-  enum Kind { input, number, output, reg } kind;
-  int index = -1;  // of the input or the output
-  std::size_t width = 0;
-  std::vector<std::int64_t> strides =
-      {};                  // of inputs, numbers and outputs, by dimension, in elements; 0 where it repeats
-  std::int64_t begin = 0;  // the first element that is read or written
-  bool is_box = false;
-  alignas(8) std::array<std::byte, 8> value{};
-  bool direct = false;     // of inputs: a block of it is contiguous in memory
-  int last = -1;           // the last call that reads it
-  std::size_t offset = 0;  // in the thread's memory: of registers, and of inputs that are not direct
-};
-
-class TapeKernel final : public Kernel {
- public:
-  std::vector<Place> places;
-  std::vector<Call> calls;
-  std::vector<std::int64_t> dims;
-
-  // Everything but `dims`, `places` and `calls`, which are complete.
-  void arrange() {
-    allocate_registers();
-    collapse();
-    const std::int64_t most = block_size();
-    split_ = int(dims.size());
-    inner_ = 1;
-    const auto breaks = [&](Place::Kind kind, int d) {  // a box of this kind is not contiguous along d, too
-      return std::any_of(places.begin(), places.end(), [&](const Place& place) {
-        return place.is_box && place.kind == kind && place.strides[std::size_t(d)] != inner_;
-      });
-    };
-    while (split_ > 0 && inner_ * dims[std::size_t(split_ - 1)] <= most && !breaks(Place::output, split_ - 1))
-      inner_ *= dims[std::size_t(--split_)];
-    if (split_ == 0) {  // one block: make room for a dimension to split
-      dims.insert(dims.begin(), 1);
-      for (auto& place : places) place.strides.insert(place.strides.begin(), 0);
-    } else {
-      --split_;
-    }
-    // Boxes are written where they stand, one run of neighbours after the other, and read so as well; only
-    // inputs with short runs are gathered first.
-    const std::int64_t size = dims[std::size_t(split_)];
-    const bool by_runs =
-        breaks(Place::output, split_) || (inner_ >= kLeastRun && breaks(Place::input, split_));
-    segments_ = by_runs ? size : (size + most / inner_ - 1) / (most / inner_);
-    rows_ = (size + segments_ - 1) / segments_;
-    segments_ = (size + rows_ - 1) / rows_;
-    blocks_ = segments_;
-    for (int d = 0; d < split_; ++d) blocks_ *= dims[std::size_t(d)];
-
-    double traffic = 0;
-    thread_bytes_ = std::size_t(registers_) * register_bytes();
-    for (auto& place : places) {
-      if (place.kind == Place::input) place.direct = is_direct(place);
-      if (place.direct || place.kind == Place::output) traffic += double(place.width) * kNsPerByte;
-      if (place.kind == Place::output || place.direct) continue;
-      if (place.kind == Place::reg) {
-        place.offset *= register_bytes();
-      } else {
-        place.offset = std::exchange(thread_bytes_, thread_bytes_ + register_bytes());
-      }
-    }
-    fetches_ahead_ = traffic / kNsPerByte * double(rows_ * inner_ * blocks_) > kFetchesAhead;
-    double loops = 0;
-    for (const Call& call : calls) loops += call.cost;
-    cost_ = std::max(loops, traffic) * double(rows_ * inner_) + kNsPerCall * double(calls.size());
-  }
-
-  void run(RunContext& r) override {
-    parallel_for(blocks_, cost_, [&](std::int64_t begin, std::int64_t end) { run_blocks(r, begin, end); });
-  }
-
- private:
-  std::size_t register_bytes() const {
-    return (std::size_t(rows_ * inner_) * widest_ + kAlignment - 1) / kAlignment * kAlignment;
-  }
-
-  // Gives registers numbers (in `offset`, for now), as few as possible.
-  void allocate_registers() {
-    std::vector<int> free;
-    for (const Place& place : places) widest_ = std::max(widest_, place.width);
-    std::vector<bool> held_now(places.size(), false);
-    for (int i = 0; i < int(calls.size()); ++i) {
-      const Call& call = calls[std::size_t(i)];
-      // A loop may write over what it reads.
-      for (int k = 0; k < call.operands; ++k) {
-        const int from = call.from[std::size_t(k)];
-        Place& place = places[std::size_t(from)];
-        if (place.kind != Place::reg || place.last != i || !held_now[std::size_t(from)]) continue;
-        held_now[std::size_t(from)] = false;
-        if (place.width == places[std::size_t(call.to)].width) {
-          free.push_back(int(place.offset));
-        } else {
-          later_.push_back(int(place.offset));  // elements of another width would overtake each other
-        }
-      }
-      Place& to = places[std::size_t(call.to)];
-      if (to.kind == Place::reg && !held_now[std::size_t(call.to)]) {
-        if (free.empty()) {
-          to.offset = std::size_t(registers_++);
-        } else {
-          to.offset = std::size_t(free.back());
-          free.pop_back();
-        }
-        held_now[std::size_t(call.to)] = true;
-        if (to.last <= i) {  // nobody reads it
-          held_now[std::size_t(call.to)] = false;
-          later_.push_back(int(to.offset));
-        }
-      }
-      free.insert(free.end(), later_.begin(), later_.end());
-      later_.clear();
-    }
-  }
-
-  std::int64_t block_size() const {
-    std::int64_t bytes = registers_ * std::int64_t(widest_);
-    for (const Place& place : places) bytes += place.kind == Place::reg ? 0 : std::int64_t(place.width);
-    const std::int64_t elements = kCacheBytes / std::max<std::int64_t>(bytes, 1);
-    return std::clamp(elements / 64 * 64, kLeastBlock, kMostBlock);
-  }
-
-  static bool has_strides(const Place& place) { return place.kind != Place::reg; }
-
-  // Drops dimensions of size one and joins those that every operand steps through evenly.
-  void collapse() {
-    std::vector<std::int64_t> kept;
-    std::vector<std::vector<std::int64_t>> strides(places.size());
-    for (std::size_t d = 0; d < dims.size(); ++d) {
-      if (dims[d] == 1) continue;
-      bool joins = !kept.empty();
-      for (std::size_t k = 0; k < places.size() && joins; ++k) {
-        joins = !has_strides(places[k]) || strides[k].back() == places[k].strides[d] * dims[d];
-      }
-      if (!joins) kept.push_back(1);
-      kept.back() *= dims[d];
-      for (std::size_t k = 0; k < places.size(); ++k) {
-        if (!has_strides(places[k])) continue;
-        if (joins) strides[k].pop_back();
-        strides[k].push_back(places[k].strides[d]);
-      }
-    }
-    dims = std::move(kept);
-    for (std::size_t k = 0; k < places.size(); ++k) places[k].strides = std::move(strides[k]);
-  }
-
-  bool is_direct(const Place& place) const {
-    std::int64_t expected = 1;
-    for (int d = int(dims.size()) - 1; d >= split_; --d) {
-      if (d == split_ && rows_ == 1) break;
-      if (dims[std::size_t(d)] != 1 && place.strides[std::size_t(d)] != expected) return false;
-      expected *= dims[std::size_t(d)];
-    }
-    return true;
-  }
-
-  // Copies the elements of a block, `rows` steps of dimension `split_`, one after the other.
-  void expand(const Place& place, const std::byte* from, std::int64_t rows, std::byte* to) const {
-    const int last = int(dims.size()) - 1;
-    const auto width = std::int64_t(place.width);
-    const auto copy = [&](auto& self, int d, const std::byte* at) -> void {
-      const std::int64_t count = d == split_ ? rows : dims[std::size_t(d)],
-                         stride = place.strides[std::size_t(d)];
-      if (d < last) {
-        for (std::int64_t i = 0; i < count; ++i) self(self, d + 1, at + i * stride * width);
-        return;
-      }
-      if (stride == 0) {
-        fill(place.width, to, at, count);
-      } else {
-        std::memcpy(to, at, std::size_t(count * width));
-      }
-      to += count * width;
-    };
-    copy(copy, split_, from);
-  }
-
-  void run_blocks(RunContext& r, std::int64_t begin, std::int64_t end) const {
-    // Kept from run to run, so that it stays in the cache.
-    thread_local BufferRef memory;
-    thread_local std::vector<std::byte*> at;
-    thread_local std::vector<const std::byte*> shown;  // what is expanded, not to do it again
-    if (!memory || memory->bytes() < thread_bytes_)
-      memory = BufferRef::allocate(std::max<std::size_t>(thread_bytes_, 64));
-    auto* own = static_cast<std::byte*>(memory->data());
-    at.assign(places.size(), nullptr);
-    shown.assign(places.size(), nullptr);
-    for (std::size_t k = 0; k < places.size(); ++k) at[k] = own + places[k].offset;
-    std::int64_t shown_rows = 0;
-    const std::int64_t size = dims[std::size_t(split_)];
-    for (std::int64_t block = begin; block < end; ++block) {
-      const std::int64_t row = block % segments_ * rows_, rows = std::min(rows_, size - row);
-      for (std::size_t k = 0; k < places.size(); ++k) {
-        const Place& place = places[k];
-        if (place.kind == Place::reg) continue;
-        std::int64_t offset = place.begin + row * place.strides[std::size_t(split_)];
-        std::int64_t index = block / segments_;
-        for (int d = split_ - 1; d >= 0 && index > 0; --d) {
-          offset += index % dims[std::size_t(d)] * place.strides[std::size_t(d)];
-          index /= dims[std::size_t(d)];
-        }
-        if (place.kind == Place::output) {
-          at[k] = r.output<std::byte>(place.index) + std::size_t(offset) * place.width;
-          continue;
-        }
-        const std::byte* from =
-            (place.kind == Place::input ? r.input<std::byte>(place.index) : place.value.data()) +
-            offset * std::int64_t(place.width);
-        if (place.direct) {
-          at[k] = const_cast<std::byte*>(from);  // no call writes to it
-        } else if (from != shown[k] || rows > shown_rows) {
-          expand(place, from, rows, at[k]);
-          shown[k] = from;
-        }
-      }
-      shown_rows = std::max(shown_rows, rows);
-      const std::int64_t count = rows * inner_;
-      if (!fetches_ahead_) {
-        for (const Call& call : calls) call(count, at.data());
-        continue;
-      }
-      // A part between any two calls, since few lines can be on their way at once.
-      const auto parts = std::int64_t(calls.size());
-      for (std::int64_t i = 0; i < parts; ++i) {
-        for (std::size_t k = 0; k < places.size(); ++k) {
-          const Place& place = places[k];
-          if (!place.direct && place.kind != Place::output) continue;
-          const std::int64_t bytes = count * std::int64_t(place.width);
-          const std::byte* next = at[k] + bytes;
-          for (std::int64_t line = bytes * i / parts / 64; line < bytes * (i + 1) / parts / 64; ++line) {
-            if (place.direct) {
-              __builtin_prefetch(next + 64 * line, 0);
-            } else {
-              __builtin_prefetch(next + 64 * line, 1);
-            }
-          }
-        }
-        calls[std::size_t(i)](count, at.data());
-      }
-    }
-  }
-
-  std::vector<int> later_;
-  int registers_ = 0, split_ = 0;
-  std::size_t widest_ = 1, thread_bytes_ = 0;
-  std::int64_t inner_ = 1, rows_ = 1, segments_ = 1, blocks_ = 1;
-  double cost_ = 0;
-  bool fetches_ahead_ = false;
-};
-
 // Turns entries into calls on places.
 class Compiler {
  public:
   Compiler(PrepareContext& c, const Tape& tape) : c_(c), tape_(tape) {}
 
   std::unique_ptr<Kernel> compile() {
-    const std::int64_t size = tape_.entries.at(0).shape.size();
-    if (size == 0) return kernel([](RunContext&) {});
-    kernel_->dims = {size};
-    for (const TapeEntry& entry : tape_.entries) find_dims(entry, size);
+    if (tape_.entries.at(0).shape.size() == 0) return kernel([](RunContext&) {});
+    find_rows();
+    for (const TapeEntry& entry : tape_.entries) find_dims(entry);
     for (const TapeResult& result : tape_.results) {
-      if (result.is_box()) cut(tape_.entry_of(result, c_.num_inputs()).shape);
+      if (result.is_box()) cut(tape_.entry_of(result, c_.num_inputs()).shape.dims());
     }
+    for (std::int64_t rows = 1; rows * width_ < size_; ++prefix_) rows *= program_.dims[prefix_];
     read_inputs();
     for (std::size_t e = 0; e < tape_.entries.size(); ++e) {
       if (!add_entry(tape_.entries[e], c_.num_inputs() + int(e))) return nullptr;
     }
     for (const TapeResult& result : tape_.results) write_result(result);
+    for (Tail& tail : tails_) tail.place = gathered(tail.place);
     for (const TapeResult& result : tape_.results) {
-      if (!result.is_box()) allow_in_place(result.output);
+      if (!result.is_box() && !value_of(result).is_tail) allow_in_place(result.output);
     }
-    kernel_->arrange();
-    return std::move(kernel_);
+    if (!rows_) return run_by_blocks(std::move(program_));
+    return run_by_rows(c_, std::move(program_), width_, std::move(tails_));
   }
 
  private:
   struct Value {
     DType dtype;
     int place = -1;
+    bool by_row = false;   // an element for each row
+    bool is_tail = false;  // made at the end
   };
+  const Value& value_of(const TapeResult& result) const { return values_[std::size_t(result.value)]; }
 
-  void find_dims(const TapeEntry& entry, std::int64_t size) {
-    if (entry.shape.size() != size)
-      internal("an entry of shape ", entry.shape, " on a tape of ", size, " elements");
+  bool is_by_row(const TapeEntry& entry) const {
+    return entry.reduces ? entry.reduces_rows() : entry.shape.size() != size_;
+  }
+
+  // How many elements there are, and what is a row of them: what is reduced, or left by what is.
+  void find_rows() {
+    for (const TapeEntry& entry : tape_.entries) {
+      size_ = std::max(size_, (entry.reduces ? entry.operands[0].shape : entry.shape).size());
+    }
+    width_ = size_;
+    program_.dims = {size_};
+    for (const TapeEntry& entry : tape_.entries) {
+      if (!entry.reduces && entry.shape.size() == size_) continue;
+      const Shape& reduced = entry.operands[0].shape;
+      const std::int64_t width = !entry.reduces    ? size_ / entry.shape.size()
+                                 : reduced[2] == 1 ? reduced[1]
+                                                   : reduced[2];
+      if (rows_ && width != width_) internal("rows of ", width, " and of ", width_, " on one tape");
+      if (size_ % width != 0) internal("rows of ", width, " on a tape of ", size_, " elements");
+      rows_ = true;
+      width_ = width;
+    }
+    if (rows_) cut(std::array{size_ / width_, width_});
+  }
+
+  void find_dims(const TapeEntry& entry) {
+    if (entry.reduces) {
+      if (entry.operands[0].shape.size() != size_) internal("what has been reduced is reduced again");
+      return cut(entry.operands[0].shape.dims());
+    }
+    const bool by_row = is_by_row(entry);
+    const std::int64_t size = entry.shape.size() * (by_row ? width_ : 1);
+    if (size != size_) internal("an entry of shape ", entry.shape, " on a tape of ", size_, " elements");
     for (const TapeOperand& operand : entry.operands) {
-      if (operand.value < 0 || (operand.shape.size() == size && !operand.is_box())) continue;
-      return cut(entry.shape);
+      if (operand.value < 0 || (operand.shape.size() == entry.shape.size() && !operand.is_box())) continue;
+      return cut(by_row ? entry.shape.concat(Shape{width_}).dims() : entry.shape.dims());
     }
   }
   // Lets the tape's dimensions cut those of a shape.
-  void cut(const Shape& shape) {
-    auto common = common_dims(kernel_->dims, shape.dims());
-    if (!common) internal("an entry of shape ", shape, " cuts the tape's elements differently");
-    kernel_->dims = std::move(*common);
+  void cut(std::span<const std::int64_t> shape) {
+    auto common = common_dims(program_.dims, shape);
+    if (!common) internal("an entry of shape ", Shape(shape), " cuts the tape's elements differently");
+    program_.dims = std::move(*common);
   }
 
   void read_inputs() {
     for (int i = 0; i < c_.num_inputs(); ++i) values_.push_back({c_.input_dtype(i)});
   }
 
+  Place& place_at(int place) { return program_.places[std::size_t(place)]; }
   int add_place(Place place) {
-    kernel_->places.push_back(std::move(place));
-    return int(kernel_->places.size()) - 1;
+    place.by_row = by_row_;
+    program_.places.push_back(std::move(place));
+    return int(program_.places.size()) - 1;
   }
   int add_register(DType dtype) { return add_place({.kind = Place::reg, .width = size_of(dtype)}); }
   int add_call(Call call, std::initializer_list<int> from, int to) {
     std::copy(from.begin(), from.end(), call.from.begin());
     call.to = to;
-    for (const int place : from) kernel_->places[std::size_t(place)].last = int(kernel_->calls.size());
-    kernel_->calls.push_back(call);
+    call.by_row = by_row_;
+    for (const int place : from) place_at(place).last = int(program_.calls.size());
+    program_.calls.push_back(call);
     return to;
   }
 
+  // The tape's dimensions, or those of its rows.
+  std::span<const std::int64_t> dims() const {
+    return std::span(program_.dims).first(by_row_ ? prefix_ : program_.dims.size());
+  }
   // The steps of an operand in the tape's dimensions, which cut those of the entry it belongs to.
   std::vector<std::int64_t> strides_on_tape(const Shape& operand, const Shape& entry) const {
-    if (operand.size() == 1) return std::vector<std::int64_t>(kernel_->dims.size(), 0);
-    if (operand.size() == entry.size()) return strides_of(kernel_->dims);
+    if (operand.size() == 1) return std::vector<std::int64_t>(program_.dims.size(), 0);
+    if (operand.size() == entry.size()) return dense();
     return strides_on_tape(operand, entry, strides_of(operand.dims()));
+  }
+  // Those of what has all elements.
+  std::vector<std::int64_t> dense() const {
+    std::vector<std::int64_t> strides = strides_of(dims());
+    strides.resize(program_.dims.size(), 0);
+    return strides;
   }
   // The same of one with these steps.
   std::vector<std::int64_t> strides_on_tape(const Shape& operand, const Shape& entry,
                                             const std::vector<std::int64_t>& own) const {
-    const auto& dims = kernel_->dims;
-    std::vector<std::int64_t> strides(dims.size(), 0);
-    std::size_t d = dims.size();
+    std::vector<std::int64_t> strides(program_.dims.size(), 0);
+    std::size_t d = dims().size();
     for (int i = 1; i <= entry.rank(); ++i) {
       const bool steps = i <= operand.rank() && operand[-i] != 1;
       std::int64_t stride = steps ? own[std::size_t(operand.rank() - i)] : 0;
       for (std::int64_t left = entry[-i]; left > 1;) {
-        const std::int64_t size = dims[--d];
+        const std::int64_t size = dims()[--d];
         strides[d] = stride;
         stride *= size;
         left /= size;
@@ -467,16 +194,15 @@ class Compiler {
     return strides;
   }
 
-  // Where an operand is found, in the dtype that loops take.
-  int place_of(const TapeOperand& operand, const TapeEntry& entry, DType dtype) {
+  // Where an operand of an entry of some shape is found, in the dtype that loops take.
+  int place_of(const TapeOperand& operand, const Shape& shape, DType dtype) {
     if (operand.value < 0) return place_of_number(operand.number, dtype);
     const Value& value = values_[std::size_t(operand.value)];
-    if (operand.value >= c_.num_inputs()) return value.place;
-    auto strides = operand.is_box()
-                       ? strides_on_tape(operand.shape, entry.shape, strides_of(operand.whole.dims()))
-                       : strides_on_tape(operand.shape, entry.shape);
+    if (operand.value >= c_.num_inputs()) return value.by_row == by_row_ ? value.place : repeated(operand, shape);
+    auto strides = operand.is_box() ? strides_on_tape(operand.shape, shape, strides_of(operand.whole.dims()))
+                                    : strides_on_tape(operand.shape, shape);
     const std::int64_t begin = begin_of(operand.begin, operand.whole);
-    const auto [known, added] = fed_.try_emplace({operand.value, begin, strides}, -1);
+    const auto [known, added] = fed_.try_emplace({operand.value, by_row_, begin, strides}, -1);
     if (!added) return known->second;
     int place = add_place({.kind = Place::input,
                            .index = operand.value,
@@ -493,6 +219,23 @@ class Compiler {
     return known->second = place;
   }
 
+  // An element of each row, repeated along it.
+  int repeated(const TapeOperand& operand, const Shape& shape) {
+    const Value& value = values_[std::size_t(operand.value)];
+    auto expected = strides_of(std::span(program_.dims).first(prefix_));
+    expected.resize(program_.dims.size(), 0);
+    if (!value.by_row || value.is_tail || strides_on_tape(operand.shape, shape) != expected)
+      internal("value ", operand.value, " of shape ", operand.shape, " does not repeat along rows");
+    const auto [known, added] = repeated_.try_emplace(value.place, -1);
+    if (!added) return known->second;
+    Call call;
+    call.kind = Call::repeat;
+    call.operands = 1;
+    call.cost = 0.05;
+    call.width = place_at(value.place).width;
+    return known->second = add_call(call, {value.place}, add_place({.kind = Place::reg, .width = call.width}));
+  }
+
   static std::int64_t begin_of(const std::vector<std::int64_t>& begin, const Shape& whole) {
     const auto strides = strides_of(whole.dims());
     return std::inner_product(begin.begin(), begin.end(), strides.begin(), std::int64_t(0));
@@ -500,7 +243,7 @@ class Compiler {
 
   int place_of_number(float number, DType dtype) {
     Place place{.kind = Place::number, .width = size_of(held(dtype)), .strides = {}};
-    place.strides.assign(kernel_->dims.size(), 0);
+    place.strides.assign(program_.dims.size(), 0);
     visit(Join<Types<float, double>, IntegerTypes>{}, held(dtype), [&]<class T>(std::type_identity<T>) {
       const T value = T(number);
       std::memcpy(place.value.data(), &value, sizeof value);
@@ -510,7 +253,49 @@ class Compiler {
 
   DType dtype_of(const TapeOperand& operand) const { return values_[std::size_t(operand.value)].dtype; }
 
+  // Each row to an element, or all rows at the end.
+  bool add_reduction(const TapeEntry& entry, int value) {
+    by_row_ = false;
+    const TapeOperand& operand = entry.operands[0];
+    const DType dtype = held(dtype_of(operand));
+    const Reducer reducer = find_reducer(entry.loop, dtype);
+    if (!reducer) return false;
+    const int from = place_of(operand, operand.shape, dtype);
+    by_row_ = entry.reduces_rows();
+    values_.push_back({entry.dtype, -1, by_row_, !by_row_});
+    if (by_row_) {
+      Call call;
+      call.kind = Call::reduce;
+      call.operands = 1;
+      call.cost = double(entry.cost);
+      call.reducer = reducer;
+      call.width = size_of(dtype);
+      values_.back().place = add_call(call, {from}, new_place(value));
+      return true;
+    }
+    const auto result = std::find_if(tape_.results.begin(), tape_.results.end(),
+                                     [&](const TapeResult& one) { return one.value == value; });
+    if (result == tape_.results.end()) return true;  // nobody reads it
+    const Shape& shape = operand.shape;
+    tails_.push_back({from, result->output, entry.dtype, shape[0], shape[1], shape[2], reducer, size_of(dtype)});
+    return true;
+  }
+
+  // Where what is reduced at the end stays until then.
+  int gathered(int from) {
+    by_row_ = false;
+    Place& place = place_at(from);
+    place.last = std::numeric_limits<int>::max();
+    if (place.kind == Place::reg) place.kind = Place::gathered;
+    if (place.kind == Place::gathered || place.kind == Place::output) return from;
+    if (place.kind == Place::input && !place.is_box && place.strides == dense()) return from;
+    const std::size_t width = place.width;
+    return add_call(call_of(copy_loop(width), 0.1), {from}, add_place({.kind = Place::gathered, .width = width}));
+  }
+
   bool add_entry(const TapeEntry& entry, int value) {
+    if (entry.reduces) return add_reduction(entry, value);
+    by_row_ = is_by_row(entry);
     // Numbers are of the dtype of the values that they meet.
     const auto last_value = std::find_if(entry.operands.rbegin(), entry.operands.rend(),
                                          [](const TapeOperand& operand) { return operand.value >= 0; });
@@ -519,9 +304,9 @@ class Compiler {
     std::array<int, 3> from{};
     if (entry.operands.size() > from.size()) return false;
     for (std::size_t k = 0; k < entry.operands.size(); ++k) {
-      from[k] = place_of(entry.operands[k], entry, dtype);
+      from[k] = place_of(entry.operands[k], entry.shape, dtype);
     }
-    values_.push_back({entry.dtype});
+    values_.push_back({entry.dtype, -1, by_row_});
     int& place = values_[std::size_t(value)].place;
     if (entry.loop.empty()) {
       place = from[0];
@@ -555,8 +340,7 @@ class Compiler {
         add_place({.kind = Place::output,
                    .index = result.output,
                    .width = size_of(c_.output_dtype(result.output)),
-                   .strides = result.is_box() ? strides_on_tape(shape, shape, strides_of(whole.dims()))
-                                              : strides_of(kernel_->dims),
+                   .strides = result.is_box() ? strides_on_tape(shape, shape, strides_of(whole.dims())) : dense(),
                    .begin = begin_of(result.begin, whole),
                    .is_box = result.is_box()});
     output_places_[&result] = place;
@@ -583,8 +367,10 @@ class Compiler {
 
   void write_result(const TapeResult& result) {
     if (output_places_.contains(&result)) return;
-    const Value& value = values_[std::size_t(result.value)];
-    const Place& place = kernel_->places[std::size_t(value.place)];
+    const Value& value = value_of(result);
+    if (value.is_tail) return;
+    by_row_ = value.by_row;
+    const Place& place = place_at(value.place);
     const auto& tables = vector::tables();
     const vector::Unary loop = value.dtype == DType::float16    ? tables.half_of_float
                                : value.dtype == DType::bfloat16 ? tables.bfloat16_of_float
@@ -596,17 +382,21 @@ class Compiler {
   // An input may give its memory to an output if all of a block of it has been read when the output is
   // written.
   void allow_in_place(int k) {
-    const auto& places = kernel_->places;
+    const auto& places = program_.places;
     int written = -1;
-    for (std::size_t i = 0; i < kernel_->calls.size(); ++i) {
-      const Place& to = places[std::size_t(kernel_->calls[i].to)];
-      if (to.kind == Place::output && to.index == k) written = int(i);
+    for (std::size_t i = 0; i < program_.calls.size(); ++i) {
+      const Place& to = places[std::size_t(program_.calls[i].to)];
+      if (to.kind != Place::output || to.index != k) continue;
+      written = int(i);
+      by_row_ = to.by_row;
     }
+    const std::vector<std::int64_t> all = dense();
     for (int i = 0; i < c_.num_inputs(); ++i) {
       if (c_.input_dtype(i) != c_.output_dtype(k) || c_.input_shape(i).size() != c_.output_shape(k).size())
         continue;
       const bool read_before = std::all_of(places.begin(), places.end(), [&](const Place& place) {
-        return place.kind != Place::input || place.index != i || (place.last <= written && !place.is_box);
+        return place.kind != Place::input || place.index != i ||
+               (place.last <= written && place.by_row == by_row_ && place.strides == all && !place.is_box);
       });
       if (read_before) c_.in_place(k, i);
     }
@@ -614,9 +404,15 @@ class Compiler {
 
   PrepareContext& c_;
   const Tape& tape_;
-  std::unique_ptr<TapeKernel> kernel_ = std::make_unique<TapeKernel>();
+  Program program_;
+  std::vector<Tail> tails_;
+  std::int64_t size_ = 0, width_ = 0;  // elements, and those of a row
+  std::size_t prefix_ = 0;             // dimensions of rows
+  bool rows_ = false;                  // there are any
+  bool by_row_ = false;                // what is being added has an element for each row
   std::vector<Value> values_;
-  std::map<std::tuple<int, std::int64_t, std::vector<std::int64_t>>, int> fed_;
+  std::map<std::tuple<int, bool, std::int64_t, std::vector<std::int64_t>>, int> fed_;
+  std::map<int, int> repeated_;  // places of what rows have one of, repeated along them, by that's place
   std::map<const TapeResult*, int> output_places_;
 };
 

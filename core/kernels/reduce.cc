@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/base/parallel.h"
-#include "core/kernels/vector/vector.h"
+#include "core/kernels/reduction.h"
 #include "core/registry/kernel.h"
 #include "core/registry/tape.h"
 
@@ -15,82 +15,6 @@ namespace headrace {
 namespace {
 
 bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
-
-// Sums are cut where the shape says, never where threads do: their rounding is the same with any number of
-// threads.
-constexpr std::int64_t kRowBlock = 4096;   // elements of a row for one partial result
-constexpr std::int64_t kColumnRows = 256;  // rows of a column reduction for one partial result
-constexpr std::int64_t kTile = 4096;       // columns that are one thread's work
-constexpr std::int64_t kNarrow = 64;       // columns; fewer are joined to some rows side by side
-constexpr double kNsPerByte = 0.05;
-
-// x of shape (outer, rows, inner) reduced over its middle dimension, in one or two steps: partial results of
-// blocks of it, then those together.
-class Stage {
- public:
-  Stage(const vector::Reduction* first, const vector::Reduction* second, std::size_t width,
-        std::int64_t outer, std::int64_t rows, std::int64_t inner)
-      : first_(first), second_(second), width_(width), outer_(outer), rows_(rows), inner_(inner) {
-    if (inner == 1) {
-      block_ = kRowBlock;
-    } else {
-      // Narrow columns: `joined` rows in line are one wide row, whose parts are reduced at the end.
-      joined_ = inner < kNarrow ? kNarrow / inner : 1;
-      block_ = kColumnRows * joined_;
-    }
-    blocks_ = rows > block_ ? (rows + block_ - 1) / block_ : 1;
-    if (blocks_ > 1) partial_bytes_ = std::size_t(outer * blocks_ * inner) * width;
-  }
-
-  std::size_t output_bytes() const { return std::size_t(outer_ * inner_) * width_; }
-  std::size_t scratch_bytes() const { return (partial_bytes_ + kAlignment - 1) / kAlignment * kAlignment; }
-
-  void run(const std::byte* x, std::byte* out, std::byte* scratch) const {
-    std::byte* partial = blocks_ > 1 ? scratch : out;
-    reduce_all(*first_, rows_, block_, blocks_, x, partial);
-    if (blocks_ > 1) reduce_all(*second_, blocks_, blocks_, 1, partial, out);
-  }
-
- private:
-  // Reduces all_rows rows of each outer index in `blocks` blocks of `block` rows, the last perhaps shorter.
-  void reduce_all(const vector::Reduction& by, std::int64_t all_rows, std::int64_t block, std::int64_t blocks,
-                  const std::byte* x, std::byte* out) const {
-    const std::int64_t tiles = (inner_ + kTile - 1) / kTile, tile = tiles > 1 ? kTile : inner_;
-    const double cost = double(std::min(all_rows, block) * tile) * double(width_) * kNsPerByte + 5;
-    parallel_for(outer_ * blocks * tiles, cost, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t task = begin; task < end; ++task) {
-        const std::int64_t which = task / tiles, column = task % tiles * kTile;
-        const std::int64_t o = which / blocks, row = which % blocks * block;
-        reduce(by, std::min(block, all_rows - row), std::min(tile, inner_ - column),
-               x + at((o * all_rows + row) * inner_ + column), out + at(which * inner_ + column));
-      }
-    });
-  }
-
-  std::size_t at(std::int64_t element) const { return std::size_t(element) * width_; }
-
-  void reduce(const vector::Reduction& by, std::int64_t rows, std::int64_t columns, const std::byte* x,
-              std::byte* out) const {
-    if (inner_ == 1) return by.row(rows, x, out);
-    const std::int64_t wide = rows / joined_;
-    if (joined_ == 1 || wide < 2) return by.columns(rows, columns, inner_, x, out);
-    // `joined_` rows at a time, then the parts, then the rows that are left.
-    alignas(64) std::byte parts[std::size_t(kNarrow) * 3 * 16];
-    const std::int64_t rest = rows - wide * joined_;
-    by.columns(wide, joined_ * inner_, joined_ * inner_, x, parts);
-    std::byte* total = parts + at(joined_ * inner_);
-    second_->columns(joined_, inner_, inner_, parts, rest ? total : out);
-    if (!rest) return;
-    by.columns(rest, inner_, inner_, x + at(wide * joined_ * inner_), total + at(inner_));
-    second_->columns(2, inner_, inner_, total, out);
-  }
-
-  const vector::Reduction *first_, *second_;
-  std::size_t width_;
-  std::int64_t outer_, rows_, inner_;
-  std::int64_t joined_ = 1, block_ = 1, blocks_ = 1;
-  std::size_t partial_bytes_ = 0;
-};
 
 // Which dimensions are reduced. The axes are constant wherever they matter to the output's shape.
 std::vector<bool> reduced_dims(PrepareContext& c) {
@@ -114,63 +38,22 @@ std::vector<std::int64_t> groups_of(const Shape& shape, const std::vector<bool>&
   return groups;
 }
 
-template <class T>
-void scale(std::int64_t n, T* x, double divisor) {
-  if constexpr (std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>) {
-    for (std::int64_t i = 0; i < n; ++i) x[i] /= typename T::value_type(divisor);
-  } else if constexpr (std::is_integral_v<T>) {
-    for (std::int64_t i = 0; i < n; ++i) x[i] = divisor == 0 ? T(0) : T(x[i] / T(divisor));
-  } else {
-    for (std::int64_t i = 0; i < n; ++i) x[i] = T(x[i] / T(divisor));
-  }
-}
+}  // namespace
 
-// What happens to each result: the division of a mean, the root of a norm.
-using Finish = void (*)(std::int64_t n, void* x, double count);
-
-Finish mean_finish(DType dtype) {
-  Finish finish = nullptr;
-  visit(Join<Types<float, double>, Join<IntegerTypes, ComplexTypes>>{}, dtype,
-        [&]<class T>(std::type_identity<T>) {
-          finish = [](std::int64_t n, void* x, double count) { scale(n, static_cast<T*>(x), count); };
-        });
-  return finish;
-}
-Finish norm_finish(DType dtype) {
-  Finish finish = nullptr;
-  visit(Join<Types<float, double>, IntegerTypes>{}, dtype, [&]<class T>(std::type_identity<T>) {
-    finish = [](std::int64_t n, void* x, double) {
-      for (T* at = static_cast<T*>(x); n-- > 0; ++at)
-        *at = T(std::sqrt(std::conditional_t<std::is_integral_v<T>, double, T>(*at)));
-    };
-  });
-  return finish;
-}
-
-Finish truth_finish(DType) {  // what limits "all" and "any" of nothing start from becomes a truth value
-  return [](std::int64_t n, void* x, double) {
-    for (auto* at = static_cast<std::uint8_t*>(x); n-- > 0; ++at) *at = *at != 0;
-  };
-}
-
-// `first` reduces the input, `second` partial results: they differ for sums of squares.
-std::unique_ptr<Kernel> reduce(PrepareContext& c, const char* first, const char* second,
-                               const std::vector<bool>& reduced, Finish (*finish_of)(DType)) {
+std::unique_ptr<Kernel> reduce(PrepareContext& c, const char* name, const std::vector<bool>& reduced) {
   const DType dtype = c.inputs()[0].dtype;
   const Shape& shape = c.inputs()[0].shape;
   const bool converts = is_16_bit_float(dtype);
-  const DType computes = converts ? DType::float32 : dtype == DType::boolean ? DType::uint8 : dtype;
-  const auto *by = vector::find_reduction(first, computes), *then = vector::find_reduction(second, computes);
-  if (!by || !then) return nullptr;
-  const Finish finish = finish_of ? finish_of(computes) : nullptr;
-  if (finish_of && !finish) return nullptr;
+  const DType computes = converts ? DType::float32 : dtype;
+  const Reducer by = find_reducer(name, computes);
+  if (!by) return nullptr;
 
   std::int64_t count = 1;
   for (int d = 0; d < shape.rank(); ++d) count *= reduced[std::size_t(d)] ? shape[d] : 1;
   const std::int64_t results = c.outputs()[0].shape.size(), elements = shape.size();
   auto groups = groups_of(shape, reduced);
   if (groups.size() == 1) {  // nothing to reduce, unless squares are to be taken
-    if (!std::strcmp(first, second)) {
+    if (by.first == by.second) {
       c.alias(0, 0);
       return nothing_to_run();
     }
@@ -180,7 +63,7 @@ std::unique_ptr<Kernel> reduce(PrepareContext& c, const char* first, const char*
 
   // From the innermost reduced group outwards; each stage but the last leaves its results in scratch memory.
   const std::size_t width = size_of(computes);
-  std::vector<Stage> stages;
+  std::vector<BlockedReduction> stages;
   std::size_t scratch = converts ? (std::size_t(elements + results) * width + 2 * kAlignment) : 0;
   std::size_t between = 0, partial = 0;
   const std::size_t converted = scratch;
@@ -194,7 +77,7 @@ std::unique_ptr<Kernel> reduce(PrepareContext& c, const char* first, const char*
     groups.pop_back();
     std::int64_t outer = 1;
     for (const auto size : groups) outer *= size;
-    stages.emplace_back(stages.empty() ? by : then, then, width, outer, rows, inner);
+    stages.emplace_back(Reducer{stages.empty() ? by.first : by.second, by.second}, width, outer, rows, inner);
     partial = std::max(partial, stages.back().scratch_bytes());
     if (groups.size() > 1) {
       between += (stages.back().output_bytes() + kAlignment - 1) / kAlignment * kAlignment;
@@ -225,9 +108,32 @@ std::unique_ptr<Kernel> reduce(PrepareContext& c, const char* first, const char*
       x = to;
       free += (stages[i].output_bytes() + kAlignment - 1) / kAlignment * kAlignment;
     }
-    if (finish) finish(results, last, double(count));
+    if (by.finish) by.finish(results, last, double(count));
     if (converts) from_float(results, last, out);
   });
+}
+
+namespace {
+
+// The one loop over (outer, rows, inner) that a node is, if it is one. Over axes of size 1, or none, it only
+// passes its input on.
+std::vector<TapeEntry> lower_reduction(const char* name, const Node& node) {
+  const Shape& shape = node.input(0).shape();
+  const DType dtype = node.dtype(0);
+  const Reducer by = find_reducer(name, is_16_bit_float(dtype) ? DType::float32 : dtype);
+  if (!by || shape.size() == 0) return {};
+  if (shape.size() == node.shape(0).size()) {
+    if (by.first != by.second) return {};  // squares are to be taken
+    return {{"", {{0, shape}}, dtype, node.shape(0)}};
+  }
+  const Tensor* axes = node.input(1).node->constant();
+  if (!axes) return {};
+  std::vector<bool> reduced(std::size_t(shape.rank()));
+  for (const auto axis : to_ints(*axes)) reduced[std::size_t(normalize_axis(axis, shape.rank()))] = true;
+  auto groups = groups_of(shape, reduced);
+  groups.resize(std::max<std::size_t>(groups.size(), 3), 1);
+  if (groups.size() > 3) return {};
+  return {{name, {{0, Shape(groups)}}, dtype, node.shape(0), 0.1F, true}};
 }
 
 // ---- positions of extremes
@@ -642,30 +548,14 @@ std::unique_ptr<Kernel> prepare_sparse_segment_grad(PrepareContext& c, Divide by
 
 }  // namespace
 
-std::unique_ptr<Kernel> reduce(PrepareContext& c, const char* by, const std::vector<bool>& reduced) {
-  return reduce(c, by, by, reduced, nullptr);
-}
-
-// Over axes of size 1, or none, a reduction only passes its input on.
-static std::vector<TapeEntry> lower_trivial(const Node& node) {
-  const Shape& shape = node.input(0).shape();
-  if (shape.size() != node.shape(0).size()) return {};
-  return {{"", {{0, shape}}, node.dtype(0), node.shape(0)}};
-}
-
 HEADRACE_KERNELS(reduce) {
-  for (const char* name : {"Sum", "Prod", "Max", "Min", "Mean", "All", "Any"}) {
-    add_lowering(name, lower_trivial);
+  static constexpr std::pair<const char*, const char*> kReductions[] = {
+      {"Sum", "sum"},   {"Prod", "prod"},          {"Max", "max"}, {"Min", "min"},
+      {"Mean", "mean"}, {"EuclideanNorm", "norm"}, {"All", "all"}, {"Any", "any"}};
+  for (const auto& [op, name] : kReductions) {
+    add_kernel(op, [name](PrepareContext& c) { return reduce(c, name, reduced_dims(c)); });
+    add_lowering(op, [name](const Node& node) { return lower_reduction(name, node); });
   }
-  add_kernel("Sum", [](PrepareContext& c) { return reduce(c, "sum", "sum", reduced_dims(c), nullptr); });
-  add_kernel("Prod", [](PrepareContext& c) { return reduce(c, "prod", "prod", reduced_dims(c), nullptr); });
-  add_kernel("Max", [](PrepareContext& c) { return reduce(c, "max", "max", reduced_dims(c), nullptr); });
-  add_kernel("Min", [](PrepareContext& c) { return reduce(c, "min", "min", reduced_dims(c), nullptr); });
-  add_kernel("Mean", [](PrepareContext& c) { return reduce(c, "sum", "sum", reduced_dims(c), mean_finish); });
-  add_kernel("EuclideanNorm",
-             [](PrepareContext& c) { return reduce(c, "sum_squares", "sum", reduced_dims(c), norm_finish); });
-  add_kernel("All", [](PrepareContext& c) { return reduce(c, "min", "min", reduced_dims(c), truth_finish); });
-  add_kernel("Any", [](PrepareContext& c) { return reduce(c, "max", "max", reduced_dims(c), truth_finish); });
   add_kernel("ArgMax", prepare_arg<true>);
   add_kernel("ArgMin", prepare_arg<false>);
   add_kernel("Cumsum", prepare_scan<Add, NumericTypes>);

@@ -314,10 +314,11 @@ void row_loop(std::int64_t n, const void* x, void* out) {
   *static_cast<T*>(out) = result;
 }
 template <class T, class F>
-void columns_loop(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x, void* out) {
+void columns_loop(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x, void* out,
+                  bool begins) {
   const T* a = static_cast<const T*>(x);
   T* r = static_cast<T*>(out);
-  for (std::int64_t j = 0; j < width; ++j) r[j] = T{typename T::value_type(F::start)};
+  for (std::int64_t j = 0; begins && j < width; ++j) r[j] = T{typename T::value_type(F::start)};
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::int64_t j = 0; j < width; ++j) r[j] = F::of(r[j], a[i * stride + j]);
   }

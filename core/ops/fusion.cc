@@ -26,7 +26,7 @@ HEADRACE_OPS(fusion) {
       .attr("Tin: list(type)", "Tout: list(type)", "loops: list(string)", "operand_counts: list(int)",
             "operands: list(int)", "operand_shapes: list(shape)", "numbers: list(float)",
             "dtypes: list(type)", "shapes: list(shape)", "wholes: list(shape)", "begins: list(shape)",
-            "results: list(int)", "outputs: list(int)", "result_begins: list(shape)",
+            "reductions: list(int)", "results: list(int)", "outputs: list(int)", "result_begins: list(shape)",
             "output_shapes: list(shape)")
       .traits(Trait::no_gradient)
       .shape(tape_shape)

@@ -13,6 +13,14 @@
 // a higher stage, and stages never fall. An edge can be fused if both ends are elementwise over equally many
 // elements; a node whose producers in one stage cut their elements differently starts a stage of its own.
 //
+// A reduction joins the group of what it reduces. If it makes an element of each row of neighbours, and rows
+// are short, its readers may be of the group, too: those with an element for each row, and those that repeat
+// these along the rows.
+//
+//   y = exp(x - max(x, -1)); z = y / sum(y, -1)      becomes      z = tape(x)
+//
+// Other reductions (of columns, of all elements, of long rows) are the end: only other groups read them.
+//
 // A node whose readers are all in a later stage moves there if that keeps no more memory alive: the
 // derivative of an activation is computed where the gradient arrives, not where the activation was.
 //
@@ -27,6 +35,7 @@
 // Nodes that only pass a value on, perhaps in another shape or repeated, are looked through. They stay for
 // readers outside.
 #include <algorithm>
+#include <array>
 #include <map>
 #include <numeric>
 #include <string>
@@ -68,10 +77,12 @@ class Fusion {
   }
 
  private:
+  using Extents = std::array<std::int64_t, 3>;  // outer, rows, inner, of which rows are reduced
   struct About {
     std::vector<TapeEntry> entries;  // empty if it cannot be fused
     bool passes_on = false;          // all of the entries do
     std::int64_t size = 0;           // elements
+    std::optional<Extents> reduced;  // what it reduces, if it does
     std::string device;
     std::vector<std::int64_t> dims;  // what its broadcasts cut the elements into
     int stage = 0;
@@ -81,6 +92,10 @@ class Fusion {
   struct Group {
     int joined;  // the group that it has become part of; itself if none
     std::vector<std::int64_t> dims;
+    std::int64_t size = 0;       // elements
+    std::int64_t row = 0;        // of a row, of which there are single elements as well; 0 if there are none
+    std::optional<Extents> end;  // what is reduced at the end, if anything is
+    bool is_plain() const { return row == 0 && !end; }
   };
 
   About& about(const Node& node) { return about_[std::size_t(node.id())]; }
@@ -149,7 +164,8 @@ class Fusion {
       if (!can_be_fused(*part.node) || about(*part.node).passes_on || !is_only_joined(part, join)) return;
       const About &one = about(*part.node), &first = about(parts.empty() ? *part.node : *parts[0]);
       if (one.stage != first.stage || one.size != first.size || one.device != first.device) return;
-      const auto& cut = groups_[std::size_t(find_group(one.group))].dims;
+      if (!group_of(*part.node).is_plain()) return;
+      const auto& cut = group_of(*part.node).dims;
       dims = common_dims(dims ? *dims : cut, cut);
       if (dims) dims = common_dims(*dims, part.shape().dims());
       if (!dims) return;
@@ -168,7 +184,10 @@ class Fusion {
   // neighbours.
   std::optional<Boxes> join_of_results(const Node& join, const std::vector<Node*>& results,
                                        const std::vector<std::int64_t>& dims) {
-    if (!join.control_inputs().empty() || device_of(join) != about(*results[0]).device) return std::nullopt;
+    if (!join.control_inputs().empty() || device_of(join) != about(*results[0]).device ||
+        !group_of(*results[0]).is_plain()) {
+      return std::nullopt;
+    }
     auto boxes = join_of(join);
     if (!boxes) return std::nullopt;
     for (std::size_t i = 0; i < boxes->begins.size(); ++i) {
@@ -208,6 +227,12 @@ class Fusion {
         std::all_of(a.entries.begin(), a.entries.end(), [](auto& entry) { return entry.loop.empty(); });
     a.dims = {a.size};
     for (const TapeEntry& entry : a.entries) {
+      if (entry.reduces) {
+        const Shape& shape = entry.operands[0].shape;
+        a.reduced = {shape[0], shape[1], shape[2]};
+        a.dims.assign(shape.dims().begin(), shape.dims().end());
+        continue;
+      }
       for (const TapeOperand& operand : entry.operands) {
         if (operand.value >= 0 && (operand.shape.size() != a.size || operand.is_box())) {
           a.dims.assign(entry.shape.dims().begin(), entry.shape.dims().end());
@@ -246,9 +271,41 @@ class Fusion {
 
   // ---- stages
 
-  bool fusible(const Node& from, const Node& to) {
+  static bool is_end(const About& a) { return a.reduced && !a.entries[0].reduces_rows(); }
+  static std::int64_t product(const Extents& extents) { return extents[0] * extents[1] * extents[2]; }
+
+  // Whether a node, in this group or about to be, can read another on its tape.
+  bool fusible(const Node& from, const Node& to, const Group& group) {
     const About &a = about(from), &b = about(to);
-    return !a.entries.empty() && !b.entries.empty() && a.size == b.size && a.device == b.device;
+    if (a.entries.empty() || b.entries.empty() || a.device != b.device || is_end(a)) return false;
+    if (b.reduced) return a.size == group.size && a.size == product(*b.reduced);
+    if (a.size == b.size) return true;
+    return group.row > 0 && a.size * group.row == group.size && b.size == group.size &&
+           repeats_rows(from, to, group.row);
+  }
+  // In the group of the one that is read, or of the reader.
+  bool fusible(const Node& from, const Node& to) {
+    return can_be_fused(from) && fusible(from, to, group_of(from));
+  }
+  bool fusible_there(const Node& from, const Node& to) {
+    return can_be_fused(to) && fusible(from, to, group_of(to));
+  }
+  // Whether a node reads another's elements once for each row of so many elements.
+  bool repeats_rows(const Node& from, const Node& to, std::int64_t row) {
+    for (const TapeEntry& entry : about(to).entries) {
+      for (const TapeOperand& operand : entry.operands) {
+        if (operand.value < 0 || operand.value >= int(to.inputs().size())) continue;
+        if (to.input(operand.value).node != &from) continue;
+        std::int64_t left = row;
+        for (int i = 1; left > 1; ++i) {
+          if (i > entry.shape.rank() || (i <= operand.shape.rank() && operand.shape[-i] != 1)) return false;
+          if (left % entry.shape[-i] != 0) return false;
+          left /= entry.shape[-i];
+        }
+        if (operand.is_box() || operand.shape.size() * row != entry.shape.size()) return false;
+      }
+    }
+    return true;
   }
 
   int find_group(int group) {
@@ -258,26 +315,68 @@ class Fusion {
     }
     return group;
   }
+  Group& group_of(const Node& node) { return groups_[std::size_t(find_group(about(node).group))]; }
+
+  // What a node is a group of alone.
+  static Group alone(const About& a) {
+    Group group{-1, a.dims, a.size, 0, std::nullopt};
+    if (!a.reduced) return group;
+    group.size = product(*a.reduced);
+    if (is_end(a)) {
+      group.end = a.reduced;
+    } else {
+      group.row = (*a.reduced)[1];
+    }
+    return group;
+  }
+  // What both are together, if that can be a tape. The smaller may be of elements for each row.
+  static std::optional<Group> together(const Group& one, const Group& other) {
+    Group both = one.size >= other.size ? one : other;
+    const Group& second = one.size >= other.size ? other : one;
+    std::vector<std::int64_t> dims = second.dims;
+    if (second.size < both.size) {
+      if (!second.is_plain() || second.size * both.row != both.size) return std::nullopt;
+      dims.push_back(both.row);
+    } else {
+      if (second.row > 0 && both.row > 0 && second.row != both.row) return std::nullopt;
+      if (second.end && both.end && second.end != both.end) return std::nullopt;
+      both.row = std::max(both.row, second.row);
+      if (!both.end) both.end = second.end;
+    }
+    // What is reduced at the end has to have the same rows.
+    if (both.end && both.row > 0 && (*both.end)[2] != both.row) return std::nullopt;
+    auto common = common_dims(both.dims, dims);
+    if (!common) return std::nullopt;
+    both.dims = std::move(*common);
+    return both;
+  }
+
   // The groups of some nodes become one, which the node enters, if their elements and its own can be cut
   // alike.
   bool enter(const Node& node, std::span<Node* const> others) {
     About& a = about(node);
     std::vector<int> joined;
-    std::vector<std::int64_t> dims = a.dims;
+    Group whole = alone(a);
     for (const Node* other : others) {
       const int group = find_group(about(*other).group);
-      if (std::find(joined.begin(), joined.end(), group) != joined.end()) continue;
-      joined.push_back(group);
-      auto common = common_dims(dims, groups_[std::size_t(group)].dims);
-      if (!common) return false;
-      dims = std::move(*common);
+      if (std::find(joined.begin(), joined.end(), group) == joined.end()) joined.push_back(group);
+    }
+    // The largest first: what is smaller has to know its rows.
+    std::sort(joined.begin(), joined.end(), [&](int x, int y) {
+      return groups_[std::size_t(x)].size > groups_[std::size_t(y)].size;
+    });
+    for (const int group : joined) {
+      auto both = together(whole, groups_[std::size_t(group)]);
+      if (!both) return false;
+      whole = std::move(*both);
     }
     if (joined.empty()) {
       joined.push_back(int(groups_.size()));
-      groups_.push_back({joined[0], {}});
+      groups_.emplace_back();
     }
     for (const int group : joined) groups_[std::size_t(group)].joined = joined[0];
-    groups_[std::size_t(joined[0])].dims = std::move(dims);
+    whole.joined = joined[0];
+    groups_[std::size_t(joined[0])] = std::move(whole);
     a.group = joined[0];
     return true;
   }
@@ -306,12 +405,12 @@ class Fusion {
 
   // Moves a node to the later stage of its readers.
   void sink(const Node& node) {
-    if (!can_be_fused(node) || kept_.contains(&node) || node.uses().empty()) return;
+    if (!can_be_fused(node) || about(node).reduced || kept_.contains(&node) || node.uses().empty()) return;
     About& a = about(node);
     const int later = about(*node.uses()[0].node).stage;
     std::vector<Node*> readers;
     for (const Use& use : node.uses()) {
-      if (use.input == kControl || !fusible(node, *use.node) || about(*use.node).stage != later) return;
+      if (use.input == kControl || !fusible_there(node, *use.node) || about(*use.node).stage != later) return;
       readers.push_back(use.node);
     }
     if (later <= a.stage) return;
@@ -335,14 +434,14 @@ class Fusion {
   // Gives the readers in later stages a node of their own that computes the same, if they are all that it
   // would have to be stored for.
   void repeat(Node& node) {
-    if (!can_be_fused(node) || kept_.contains(&node)) return;
+    if (!can_be_fused(node) || about(node).reduced || kept_.contains(&node)) return;
     double cost = 0;
     for (const TapeEntry& entry : about(node).entries) cost += double(entry.cost);
     if (cost > kCheap) return;
     const int stage = about(node).stage;
     std::map<int, std::vector<Use>> late;  // readers by stage
     for (const Use& use : node.uses()) {
-      if (use.input == kControl || !fusible(node, *use.node)) return;
+      if (use.input == kControl || !fusible_there(node, *use.node)) return;
       if (about(*use.node).stage > stage) late[about(*use.node).stage].push_back(use);
     }
     for (const auto& [later, uses] : late) {
@@ -479,7 +578,7 @@ class Fusion {
     }
     if (results.empty()) return false;
     std::reverse(results.begin(), results.end());
-    std::vector<std::int64_t> dims = groups_[std::size_t(find_group(about(*results[0]).group))].dims;
+    std::vector<std::int64_t> dims = group_of(*results[0]).dims;
     std::vector<Node*> outputs;  // of which each result is, or is a box of
     for (Node* node : results) {
       Node* reader = node->uses().empty() ? nullptr : node->uses()[0].node;

@@ -39,7 +39,7 @@ void check_box(const Shape& box, std::span<const std::int64_t> begin, const Shap
 
 AttrMap to_attrs(const Tape& tape) {
   std::vector<std::string> loops;
-  std::vector<std::int64_t> counts, operands, results, outputs;
+  std::vector<std::int64_t> counts, operands, reductions, results, outputs;
   std::vector<Shape> operand_shapes, shapes, wholes, begins, result_begins;
   std::vector<DType> dtypes;
   std::vector<float> numbers;
@@ -48,6 +48,7 @@ AttrMap to_attrs(const Tape& tape) {
     counts.push_back(std::int64_t(entry.operands.size()));
     dtypes.push_back(entry.dtype);
     shapes.push_back(entry.shape);
+    if (entry.reduces) reductions.push_back(std::int64_t(loops.size()) - 1);
     for (const TapeOperand& operand : entry.operands) {
       operands.push_back(operand.value);
       operand_shapes.push_back(operand.shape);
@@ -65,9 +66,9 @@ AttrMap to_attrs(const Tape& tape) {
           {"operands", std::move(operands)}, {"operand_shapes", std::move(operand_shapes)},
           {"numbers", std::move(numbers)},   {"dtypes", std::move(dtypes)},
           {"shapes", std::move(shapes)},     {"wholes", std::move(wholes)},
-          {"begins", std::move(begins)},     {"results", std::move(results)},
-          {"outputs", std::move(outputs)},   {"result_begins", std::move(result_begins)},
-          {"output_shapes", tape.outputs}};
+          {"begins", std::move(begins)},     {"reductions", std::move(reductions)},
+          {"results", std::move(results)},   {"outputs", std::move(outputs)},
+          {"result_begins", std::move(result_begins)}, {"output_shapes", tape.outputs}};
 }
 
 Tape tape_of(const Node& node) {
@@ -111,6 +112,15 @@ Tape tape_of(const Node& node) {
       entry.operands.push_back(std::move(operand));
     }
     tape.entries.push_back(std::move(entry));
+  }
+  for (const std::int64_t e : node.attr<std::vector<std::int64_t>>("reductions")) {
+    require(e >= 0 && e < std::int64_t(loops.size()), "entry ", e, " reduces, but there are ", loops.size());
+    TapeEntry& entry = tape.entries[std::size_t(e)];
+    const Shape& shape = entry.operands[0].shape;
+    require(entry.operands.size() == 1 && entry.operands[0].value >= 0 && shape.rank() == 3 &&
+                shape[1] > 1 && shape[0] * shape[2] == entry.shape.size(),
+            "entry ", e, " cannot reduce ", shape, " to ", entry.shape);
+    entry.reduces = true;
   }
   tape.outputs = node.attr<std::vector<Shape>>("output_shapes");
   for (std::size_t i = 0; i < results.size(); ++i) {

@@ -14,6 +14,8 @@
 
 namespace headrace {
 
+inline constexpr std::int64_t kMostInRow = 4096;  // elements of a row that stays in the cache
+
 // What a loop reads: one of the tape's values, which are its inputs and then the results of its entries, or a
 // number.
 struct TapeOperand {
@@ -32,6 +34,14 @@ struct TapeEntry {
   DType dtype;  // of the result; 16-bit floats are float32 between the entries of a tape
   Shape shape;
   float cost = 0;  // nanoseconds an element, roughly; only lowerings tell
+  // The one operand, seen as (outer, rows, inner), is reduced over its middle dimension by what
+  // kernels/reduction.h has under the loop's name.
+  bool reduces = false;
+  // Such a result has an element for each row of neighbours, and further entries may read it: others with an
+  // element for each row, and those that repeat them along rows. Other reductions are made at the end.
+  bool reduces_rows() const {
+    return reduces && operands[0].shape[2] == 1 && operands[0].shape[1] <= kMostInRow;
+  }
 };
 
 // Where a value goes: it is an output, or a box of one that begins there.

@@ -39,6 +39,8 @@ FUNCTIONS = (
     ("sine", lambda m, a, b: m.sin(a) + b * 0.3),
     ("bounded quotient", lambda m, a, b: a / (1.0 + b * b)),
     ("scaled by sum", lambda m, a, b: a * m.tanh(m.sum(b))),
+    ("share of all", lambda m, a, b: m.exp(-a * a) / m.sum(m.exp(-b * b))),
+    ("around the mean", lambda m, a, b: (a - m.mean(a)) / (1.0 + m.mean((b - m.mean(b)) ** 2))),
 )
 
 Program = list[tuple[Any, ...]]
@@ -108,7 +110,8 @@ def run(program: Program, state: State, machine: Any) -> State:
 class Python:
     """Runs a program at once, and notes which way it went, and how clear the decisions were."""
 
-    tanh, sin, sum = staticmethod(np.tanh), staticmethod(np.sin), staticmethod(np.sum)
+    tanh, sin, exp = staticmethod(np.tanh), staticmethod(np.sin), staticmethod(np.exp)
+    sum, mean = staticmethod(np.sum), staticmethod(np.mean)
 
     def __init__(self) -> None:
         self.path: list[bool] = []
@@ -180,7 +183,8 @@ class Graph:
             "counter", [], tf.float64, initializer=tf.zeros_initializer(), trainable=False
         )
 
-    tanh, sin, sum = staticmethod(tf.tanh), staticmethod(tf.sin), staticmethod(tf.reduce_sum)
+    tanh, sin, exp = staticmethod(tf.tanh), staticmethod(tf.sin), staticmethod(tf.exp)
+    sum, mean = staticmethod(tf.reduce_sum), staticmethod(tf.reduce_mean)
 
     def if_(self, state: State, name: str, bound: float, then: Program, otherwise: Program) -> State:
         above = tf.reduce_sum(state[name]) > bound

@@ -143,14 +143,15 @@ void row_loop(std::int64_t n, const void* x, void* out) {
 }
 
 template <class T, class F>
-void columns_loop(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x, void* out) {
+void columns_loop(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x, void* out,
+                  bool begins) {
   const T* a = static_cast<const T*>(x);
   T* r = static_cast<T*>(out);
   constexpr std::int64_t kTile = 4096 / sizeof(T);
   T sums[kTile];  // of our own, so that the compiler knows that nothing else points there
   for (std::int64_t begin = 0; begin < width; begin += kTile) {
     const std::int64_t count = width - begin < kTile ? width - begin : kTile;
-    for (std::int64_t j = 0; j < count; ++j) sums[j] = F::template start<T>;
+    for (std::int64_t j = 0; j < count; ++j) sums[j] = begins ? F::template start<T> : r[begin + j];
     std::int64_t i = 0;
     for (; i + 4 <= rows; i += 4) {
       const T *p = a + i * stride + begin, *q = p + stride, *s = q + stride, *t = s + stride;
@@ -215,7 +216,8 @@ void extreme_row(std::int64_t n, const void* x, void* out) {
 }
 
 template <class T, bool Largest>
-void extreme_columns(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x, void* out) {
+void extreme_columns(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x, void* out,
+                     bool begins) {
   const T* a = static_cast<const T*>(x);
   T* r = static_cast<T*>(out);
   constexpr std::int64_t kTile = 4096 / sizeof(T);
@@ -224,8 +226,8 @@ void extreme_columns(std::int64_t rows, std::int64_t width, std::int64_t stride,
   for (std::int64_t begin = 0; begin < width; begin += kTile) {
     const std::int64_t count = width - begin < kTile ? width - begin : kTile;
     for (std::int64_t j = 0; j < count; ++j) {
-      best[j] = Largest ? Limits<T>::lowest : Limits<T>::highest;
-      nan[j] = 0;
+      best[j] = !begins ? r[begin + j] : Largest ? Limits<T>::lowest : Limits<T>::highest;
+      nan[j] = best[j] != best[j] ? -1 : 0;
     }
     for (std::int64_t i = 0; i < rows; ++i)
       take_extremes<T, Largest>(count, a + i * stride + begin, best, nan);

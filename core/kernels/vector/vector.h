@@ -17,9 +17,10 @@ using Unary = void (*)(std::int64_t n, const void* x, void* y);
 using Binary = void (*)(std::int64_t n, const void* x, const void* y, void* z);
 using Ternary = void (*)(std::int64_t n, const void* a, const void* b, const void* c, void* z);
 // Reduces x of shape (rows, width) over its rows: out[j] = x[0][j] + x[1][j] + ..., `stride` elements from
-// row to row.
-using Columns = void (*)(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x,
-                         void* out);
+// row to row. Unless this begins it, `out` has what earlier rows gave: the same comes of all rows at once and
+// of some after the other, if all but the last are multiples of four.
+using Columns = void (*)(std::int64_t rows, std::int64_t width, std::int64_t stride, const void* x, void* out,
+                         bool begins);
 // Reduces n contiguous elements to one.
 using Row = void (*)(std::int64_t n, const void* x, void* out);
 

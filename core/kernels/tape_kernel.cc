@@ -1,0 +1,692 @@
+#include "core/kernels/tape_kernel.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "core/base/parallel.h"
+
+namespace headrace {
+namespace {
+
+// What the values of one block take together: most of a first-level cache.
+constexpr std::int64_t kCacheBytes = 24 << 10;
+constexpr std::int64_t kLeastBlock = 256, kMostBlock = 2048;  // elements
+constexpr std::int64_t kLeastRun = 128;                       // elements that are worth a block of their own
+constexpr double kNsPerByte = 0.04;  // of memory traffic, to judge what threads are worth
+constexpr double kNsPerCall = 8;
+// Tapes that touch more memory than this fetch the next block ahead of time: loops that take long leave the
+// memory idle otherwise.
+constexpr double kFetchesAhead = 1 << 20;  // bytes
+
+bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
+
+std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+template <std::size_t Width>
+struct alignas(Width) Element {
+  std::byte bytes[Width];
+};
+// Calls f(std::type_identity<Element<width>>{}).
+template <class F>
+void with_width(std::size_t width, F&& f) {
+  switch (width) {
+    case 1:
+      return f(std::type_identity<Element<1>>{});
+    case 2:
+      return f(std::type_identity<Element<2>>{});
+    case 4:
+      return f(std::type_identity<Element<4>>{});
+    case 8:
+      return f(std::type_identity<Element<8>>{});
+    default:
+      return f(std::type_identity<Element<16>>{});
+  }
+}
+}  // namespace
+
+void fill(std::size_t width, std::byte* to, const std::byte* value, std::int64_t count) {
+  with_width(width, [&]<class E>(std::type_identity<E>) {
+    E element;
+    std::memcpy(&element, value, sizeof(E));
+    std::fill_n(reinterpret_cast<E*>(to), count, element);
+  });
+}
+vector::Unary copy_loop(std::size_t width) {
+  vector::Unary loop = nullptr;
+  with_width(width, [&]<class E>(std::type_identity<E>) {
+    loop = [](std::int64_t n, const void* x, void* y) { std::memcpy(y, x, std::size_t(n) * sizeof(E)); };
+  });
+  return loop;
+}
+
+namespace {
+
+// Everything but how the elements are cut.
+class TapeKernel : public Kernel {
+ protected:
+  explicit TapeKernel(Program program)
+      : places(std::move(program.places)), calls(std::move(program.calls)), dims(std::move(program.dims)) {
+    for (const Place& place : places) widest_ = std::max(widest_, place.width);
+    allocate_registers();
+  }
+
+  // A thread's, kept from run to run, so that it stays in the cache.
+  struct ThreadMemory {
+    BufferRef buffer;
+    std::vector<std::byte*> at;           // where each place is now
+    std::vector<const std::byte*> shown;  // what is expanded, not to do it again
+    std::vector<std::int64_t> shown_counts;  // and of how many elements
+  };
+  std::byte* open(ThreadMemory& memory) const {
+    if (!memory.buffer || memory.buffer->bytes() < thread_bytes_)
+      memory.buffer = BufferRef::allocate(std::max(thread_bytes_, kAlignment));
+    auto* own = static_cast<std::byte*>(memory.buffer->data());
+    memory.at.assign(places.size(), nullptr);
+    memory.shown.assign(places.size(), nullptr);
+    for (std::size_t k = 0; k < places.size(); ++k) memory.at[k] = own + places[k].offset;
+    return own;
+  }
+
+  // Bytes of a thread's memory: where they begin.
+  std::size_t take(std::size_t bytes) {
+    return std::exchange(thread_bytes_, thread_bytes_ + aligned(bytes));
+  }
+  // Gives registers their memory, for blocks of this many elements.
+  void place_registers(std::int64_t elements) {
+    const std::size_t bytes = aligned(std::size_t(elements) * widest_);
+    thread_bytes_ = std::size_t(registers_) * bytes;
+    for (Place& place : places) {
+      if (place.kind == Place::reg && !place.by_row) place.offset *= bytes;
+    }
+  }
+
+  std::int64_t block_size() const {
+    std::int64_t bytes = registers_ * std::int64_t(widest_);
+    for (const Place& place : places) bytes += place.kind == Place::reg ? 0 : std::int64_t(place.width);
+    const std::int64_t elements = kCacheBytes / std::max<std::int64_t>(bytes, 1);
+    return std::clamp(elements / 64 * 64, kLeastBlock, kMostBlock);
+  }
+
+  // A part of what is needed next, before each call, since few lines can be on their way at once.
+  void fetch_part(std::size_t call, const std::byte* next, std::int64_t bytes, bool to_write) const {
+    const auto i = std::int64_t(call), parts = std::int64_t(calls.size());
+    for (std::int64_t line = bytes * i / parts / 64; line < bytes * (i + 1) / parts / 64; ++line) {
+      if (to_write) {
+        __builtin_prefetch(next + 64 * line, 1);
+      } else {
+        __builtin_prefetch(next + 64 * line, 0);
+      }
+    }
+  }
+
+  std::vector<Place> places;
+  std::vector<Call> calls;
+  std::vector<std::int64_t> dims;
+  std::size_t widest_ = 1, thread_bytes_ = 0;
+  int registers_ = 0;
+  bool fetches_ahead_ = false;
+
+ private:
+  // Gives registers numbers (in `offset`, for now), as few as possible.
+  void allocate_registers() {
+    std::vector<int> free;
+    std::vector<bool> held_now(places.size(), false);
+    for (int i = 0; i < int(calls.size()); ++i) {
+      const Call& call = calls[std::size_t(i)];
+      // A loop may write over what it reads.
+      for (int k = 0; k < call.operands; ++k) {
+        const int from = call.from[std::size_t(k)];
+        Place& place = places[std::size_t(from)];
+        if (place.kind != Place::reg || place.by_row || place.last != i || !held_now[std::size_t(from)]) continue;
+        held_now[std::size_t(from)] = false;
+        if (place.width == places[std::size_t(call.to)].width) {
+          free.push_back(int(place.offset));
+        } else {
+          later_.push_back(int(place.offset));  // elements of another width would overtake each other
+        }
+      }
+      Place& to = places[std::size_t(call.to)];
+      if (to.kind == Place::reg && !to.by_row && !held_now[std::size_t(call.to)]) {
+        if (free.empty()) {
+          to.offset = std::size_t(registers_++);
+        } else {
+          to.offset = std::size_t(free.back());
+          free.pop_back();
+        }
+        held_now[std::size_t(call.to)] = true;
+        if (to.last <= i) {  // nobody reads it
+          held_now[std::size_t(call.to)] = false;
+          later_.push_back(int(to.offset));
+        }
+      }
+      free.insert(free.end(), later_.begin(), later_.end());
+      later_.clear();
+    }
+  }
+
+  std::vector<int> later_;
+};
+
+// Blocks of neighbours.
+class BlockTape final : public TapeKernel {
+ public:
+  explicit BlockTape(Program program) : TapeKernel(std::move(program)) {
+    collapse();
+    const std::int64_t most = block_size();
+    split_ = int(dims.size());
+    inner_ = 1;
+    const auto breaks = [&](Place::Kind kind, int d) {  // a box of this kind is not contiguous along d, too
+      return std::any_of(places.begin(), places.end(), [&](const Place& place) {
+        return place.is_box && place.kind == kind && place.strides[std::size_t(d)] != inner_;
+      });
+    };
+    while (split_ > 0 && inner_ * dims[std::size_t(split_ - 1)] <= most && !breaks(Place::output, split_ - 1))
+      inner_ *= dims[std::size_t(--split_)];
+    if (split_ == 0) {  // one block: make room for a dimension to split
+      dims.insert(dims.begin(), 1);
+      for (auto& place : places) place.strides.insert(place.strides.begin(), 0);
+    } else {
+      --split_;
+    }
+    // Boxes are written where they stand, one run of neighbours after the other, and read so as well; only
+    // inputs with short runs are gathered first.
+    const std::int64_t size = dims[std::size_t(split_)];
+    const bool by_runs =
+        breaks(Place::output, split_) || (inner_ >= kLeastRun && breaks(Place::input, split_));
+    segments_ = by_runs ? size : (size + most / inner_ - 1) / (most / inner_);
+    rows_ = (size + segments_ - 1) / segments_;
+    segments_ = (size + rows_ - 1) / rows_;
+    blocks_ = segments_;
+    for (int d = 0; d < split_; ++d) blocks_ *= dims[std::size_t(d)];
+
+    double traffic = 0;
+    place_registers(rows_ * inner_);
+    for (auto& place : places) {
+      if (place.kind == Place::input) place.direct = is_direct(place);
+      if (place.direct || place.kind == Place::output) traffic += double(place.width) * kNsPerByte;
+      if (place.direct || (place.kind != Place::input && place.kind != Place::number)) continue;
+      place.offset = take(std::size_t(rows_ * inner_) * place.width);
+    }
+    fetches_ahead_ = traffic / kNsPerByte * double(rows_ * inner_ * blocks_) > kFetchesAhead;
+    double loops = 0;
+    for (const Call& call : calls) loops += call.cost;
+    cost_ = std::max(loops, traffic) * double(rows_ * inner_) + kNsPerCall * double(calls.size());
+  }
+
+  void run(RunContext& r) override {
+    parallel_for(blocks_, cost_, [&](std::int64_t begin, std::int64_t end) { run_blocks(r, begin, end); });
+  }
+
+ private:
+  static bool has_strides(const Place& place) { return place.kind != Place::reg; }
+
+  // Drops dimensions of size one and joins those that every operand steps through evenly.
+  void collapse() {
+    std::vector<std::int64_t> kept;
+    std::vector<std::vector<std::int64_t>> strides(places.size());
+    for (std::size_t d = 0; d < dims.size(); ++d) {
+      if (dims[d] == 1) continue;
+      bool joins = !kept.empty();
+      for (std::size_t k = 0; k < places.size() && joins; ++k) {
+        joins = !has_strides(places[k]) || strides[k].back() == places[k].strides[d] * dims[d];
+      }
+      if (!joins) kept.push_back(1);
+      kept.back() *= dims[d];
+      for (std::size_t k = 0; k < places.size(); ++k) {
+        if (!has_strides(places[k])) continue;
+        if (joins) strides[k].pop_back();
+        strides[k].push_back(places[k].strides[d]);
+      }
+    }
+    dims = std::move(kept);
+    for (std::size_t k = 0; k < places.size(); ++k) places[k].strides = std::move(strides[k]);
+  }
+
+  bool is_direct(const Place& place) const {
+    std::int64_t expected = 1;
+    for (int d = int(dims.size()) - 1; d >= split_; --d) {
+      if (d == split_ && rows_ == 1) break;
+      if (dims[std::size_t(d)] != 1 && place.strides[std::size_t(d)] != expected) return false;
+      expected *= dims[std::size_t(d)];
+    }
+    return true;
+  }
+
+  // Copies the elements of a block, `rows` steps of dimension `split_`, one after the other.
+  void expand(const Place& place, const std::byte* from, std::int64_t rows, std::byte* to) const {
+    const int last = int(dims.size()) - 1;
+    const auto width = std::int64_t(place.width);
+    const auto copy = [&](auto& self, int d, const std::byte* at) -> void {
+      const std::int64_t count = d == split_ ? rows : dims[std::size_t(d)],
+                         stride = place.strides[std::size_t(d)];
+      if (d < last) {
+        for (std::int64_t i = 0; i < count; ++i) self(self, d + 1, at + i * stride * width);
+        return;
+      }
+      if (stride == 0) {
+        fill(place.width, to, at, count);
+      } else {
+        std::memcpy(to, at, std::size_t(count * width));
+      }
+      to += count * width;
+    };
+    copy(copy, split_, from);
+  }
+
+  void run_blocks(RunContext& r, std::int64_t begin, std::int64_t end) const {
+    thread_local ThreadMemory memory;
+    auto &at = memory.at;
+    auto &shown = memory.shown;
+    open(memory);
+    std::int64_t shown_rows = 0;
+    const std::int64_t size = dims[std::size_t(split_)];
+    for (std::int64_t block = begin; block < end; ++block) {
+      const std::int64_t row = block % segments_ * rows_, rows = std::min(rows_, size - row);
+      for (std::size_t k = 0; k < places.size(); ++k) {
+        const Place& place = places[k];
+        if (place.kind == Place::reg) continue;
+        std::int64_t offset = place.begin + row * place.strides[std::size_t(split_)];
+        std::int64_t index = block / segments_;
+        for (int d = split_ - 1; d >= 0 && index > 0; --d) {
+          offset += index % dims[std::size_t(d)] * place.strides[std::size_t(d)];
+          index /= dims[std::size_t(d)];
+        }
+        if (place.kind == Place::output) {
+          at[k] = r.output<std::byte>(place.index) + std::size_t(offset) * place.width;
+          continue;
+        }
+        const std::byte* from =
+            (place.kind == Place::input ? r.input<std::byte>(place.index) : place.value.data()) +
+            offset * std::int64_t(place.width);
+        if (place.direct) {
+          at[k] = const_cast<std::byte*>(from);  // no call writes to it
+        } else if (from != shown[k] || rows > shown_rows) {
+          expand(place, from, rows, at[k]);
+          shown[k] = from;
+        }
+      }
+      shown_rows = std::max(shown_rows, rows);
+      const std::int64_t count = rows * inner_;
+      if (!fetches_ahead_) {
+        for (const Call& call : calls) call(count, at.data());
+        continue;
+      }
+      for (std::size_t i = 0; i < calls.size(); ++i) {
+        for (std::size_t k = 0; k < places.size(); ++k) {
+          const Place& place = places[k];
+          if (!place.direct && place.kind != Place::output) continue;
+          const std::int64_t bytes = count * std::int64_t(place.width);
+          fetch_part(i, at[k] + bytes, bytes, place.kind == Place::output);
+        }
+        calls[i](count, at.data());
+      }
+    }
+  }
+
+  int split_ = 0;
+  std::int64_t inner_ = 1, rows_ = 1, segments_ = 1, blocks_ = 1;
+  double cost_ = 0;
+};
+
+// Rows of `width` elements: some of them at a time, or a part of one. Where there are reductions at the end, a
+// task is what they make one partial result of.
+class RowTape final : public TapeKernel {
+ public:
+  RowTape(PrepareContext& c, Program program, std::int64_t width, std::vector<Tail> tails)
+      : TapeKernel(std::move(program)), width_(width) {
+    for (const std::int64_t size : dims) all_rows_ *= size;
+    all_rows_ /= width_;
+    for (std::int64_t rows = 1; rows < all_rows_; ++prefix_) rows *= dims[prefix_];
+    for (const Place& place : places) steps_.push_back(steps_of(place));
+    std::size_t scratch = 0;
+    for (const Tail& tail : tails) {
+      Ending ending{tail, {tail.reducer, tail.width, tail.outer, tail.rows, tail.inner}};
+      ending.partials = std::exchange(scratch, scratch + ending.by.scratch_bytes());
+      if (is_16_bit_float(tail.dtype)) {
+        ending.rounds =
+            tail.dtype == DType::float16 ? vector::tables().half_of_float : vector::tables().bfloat16_of_float;
+        ending.total = std::exchange(scratch, scratch + aligned(ending.by.output_bytes()));
+      }
+      endings_.push_back(std::move(ending));
+    }
+    c.scratch(scratch);
+    cut();
+    place_all();
+    estimate();
+  }
+
+  void run(RunContext& r) override {
+    parallel_for(tasks_, cost_, [&](std::int64_t begin, std::int64_t end) { run_tasks(r, begin, end); });
+    for (const Ending& ending : endings_) {
+      const Tail& tail = ending.tail;
+      std::byte* total = total_of(ending, r);
+      const std::int64_t results = tail.outer * tail.inner;
+      ending.by.join(scratch(r) + ending.partials, total);
+      if (tail.reducer.finish) tail.reducer.finish(results, total, double(tail.rows));
+      if (ending.rounds) ending.rounds(results, total, r.output<void>(tail.output));
+    }
+  }
+
+ private:
+  struct Steps {
+    std::int64_t row = 0, column = 0;  // elements from one to the next
+    bool even = true;                  // these are the same everywhere
+  };
+  struct Ending {
+    Tail tail;
+    BlockedReduction by;
+    std::size_t partials = 0, total = 0;  // in scratch memory; the latter if they are rounded in the end
+    vector::Unary rounds = nullptr;
+    std::size_t lanes = 0;  // in the thread's memory
+  };
+  struct Block {
+    std::int64_t row, rows, column, columns;
+    std::int64_t count() const { return rows * columns; }
+  };
+
+  static std::byte* scratch(RunContext& r) { return static_cast<std::byte*>(r.scratch()); }
+  static std::byte* total_of(const Ending& ending, RunContext& r) {
+    return ending.rounds ? scratch(r) + ending.total : r.output<std::byte>(ending.tail.output);
+  }
+
+  // ---- how it is cut
+
+  // The step between neighbours along dimensions [begin, end) as if they were one, if that is always the same.
+  std::optional<std::int64_t> step(const Place& place, std::size_t begin, std::size_t end) const {
+    std::optional<std::int64_t> innermost;
+    std::int64_t size = 1;
+    for (std::size_t d = end; d-- > begin;) {
+      if (dims[d] == 1) continue;
+      if (!innermost) innermost = place.strides[d];
+      if (place.strides[d] != *innermost * size) return std::nullopt;
+      size *= dims[d];
+    }
+    return innermost.value_or(0);
+  }
+  Steps steps_of(const Place& place) const {
+    if (place.kind == Place::reg || place.kind == Place::gathered) return {};
+    const auto row = step(place, 0, prefix_);
+    const auto column = place.by_row ? std::optional<std::int64_t>(0) : step(place, prefix_, dims.size());
+    if (!row || !column || *column < 0 || *column > 1) return {0, 0, false};
+    return {*row, *column, true};
+  }
+  // An element for each of the tape's, as they stand there.
+  bool is_dense(std::size_t k) const {
+    return (places[k].kind == Place::input || places[k].kind == Place::output) && !places[k].by_row &&
+           steps_[k].even && steps_[k].column == 1 && (steps_[k].row == width_ || all_rows_ == 1);
+  }
+
+  void cut() {
+    const std::int64_t most = block_size();
+    const bool by_row = std::any_of(places.begin(), places.end(), [](auto& place) { return place.by_row; });
+    const BlockedReduction* by = endings_.empty() ? nullptr : &endings_[0].by;
+    in_parts_ = by && endings_[0].tail.inner == 1;
+    if (in_parts_) {
+      columns_ = std::min(most, kMostInRow);
+      tasks_ = all_rows_ * by->blocks();
+      return;
+    }
+    if (by_row || width_ <= most) {
+      columns_ = width_;
+      rows_ = std::max<std::int64_t>(most / width_, 1);
+    } else {
+      segments_ = (width_ + most - 1) / most;
+      columns_ = ((width_ + segments_ - 1) / segments_ + 15) / 16 * 16;
+      segments_ = (width_ + columns_ - 1) / columns_;
+    }
+    if (!by) {
+      rows_ = std::min(rows_, all_rows_);
+      tasks_ = (all_rows_ + rows_ - 1) / rows_;
+      return;
+    }
+    const std::int64_t group = by->group();
+    if (rows_ >= group) {
+      rows_ -= rows_ % group;
+    } else {
+      while (group % rows_ != 0) --rows_;
+      every_ = group / rows_;
+    }
+    tasks_ = endings_[0].tail.outer * by->blocks() * segments_;
+  }
+
+  void place_all() {
+    place_registers(rows_ * columns_);
+    for (Place& place : places) {
+      const auto elements = std::size_t(place.by_row ? rows_ : rows_ * columns_);
+      if (place.kind == Place::output || (place.kind == Place::reg && !place.by_row)) continue;
+      const std::size_t blocks =
+          place.kind != Place::gathered ? 1
+          : in_parts_ ? std::size_t((kMostInRow + columns_ - 1) / columns_)
+                      : std::size_t(every_);
+      place.offset = take(blocks * elements * place.width);
+    }
+    for (Ending& ending : endings_) {
+      if (!in_parts_) ending.lanes = take(std::size_t(ending.by.lane_count() * columns_) * ending.tail.width);
+    }
+  }
+
+  void estimate() {
+    double traffic = 0, loops = 0;
+    for (std::size_t k = 0; k < places.size(); ++k) traffic += is_dense(k) ? double(places[k].width) : 0;
+    for (const Call& call : calls) loops += call.by_row ? 0 : call.cost;
+    const double elements = double(all_rows_) * double(width_), blocks = elements / double(rows_ * columns_);
+    const double calls_cost = kNsPerCall * double(calls.size()) * blocks;
+    cost_ = (std::max(loops, traffic * kNsPerByte) * elements + calls_cost) / double(tasks_);
+    fetches_ahead_ = traffic * elements > kFetchesAhead;
+  }
+
+  // ---- runs
+
+  void run_tasks(RunContext& r, std::int64_t begin, std::int64_t end) const {
+    thread_local ThreadMemory memory;
+    std::byte* own = open(memory);
+    memory.shown_counts.assign(places.size(), 0);
+    for (std::int64_t task = begin; task < end; ++task) {
+      if (endings_.empty()) {
+        const std::int64_t row = task * rows_;
+        run_block(r, memory, {row, std::min(rows_, all_rows_ - row), 0, width_}, 0);
+      } else if (in_parts_) {
+        sum_part(r, memory, own, task);
+      } else {
+        sum_columns(r, memory, own, task);
+      }
+    }
+  }
+
+  // A partial result of one row.
+  void sum_part(RunContext& r, ThreadMemory& memory, std::byte* own, std::int64_t task) const {
+    const std::int64_t blocks = endings_[0].by.blocks(), row = task / blocks;
+    const std::int64_t begin = task % blocks * kMostInRow;
+    const std::int64_t end = blocks > 1 ? std::min(begin + kMostInRow, width_) : width_;
+    for (std::int64_t column = begin; column < end; column += columns_)
+      run_block(r, memory, {row, 1, column, std::min(columns_, end - column)}, column - begin);
+    for (const Ending& ending : endings_) {
+      ending.by.row(end - begin, operand(r, own, ending, row, begin), partial(r, ending, task));
+    }
+  }
+
+  // A partial result of some columns.
+  void sum_columns(RunContext& r, ThreadMemory& memory, std::byte* own, std::int64_t task) const {
+    const BlockedReduction& by = endings_[0].by;
+    const std::int64_t which = task / segments_, column = task % segments_ * columns_;
+    const std::int64_t columns = std::min(columns_, width_ - column), rows = endings_[0].tail.rows;
+    const std::int64_t first = which / by.blocks() * rows, in_outer = which % by.blocks() * by.block_rows();
+    const std::int64_t begin = first + in_outer;
+    const std::int64_t end = by.blocks() > 1 ? first + std::min(in_outer + by.block_rows(), rows) : first + rows;
+    std::int64_t added = begin, waiting = 0;
+    for (std::int64_t row = begin; row < end; row += rows_) {
+      const Block block{row, std::min(rows_, end - row), column, columns};
+      run_block(r, memory, block, waiting * rows_ * columns);
+      const std::int64_t now = row + block.rows;
+      if (++waiting < every_ && now < end) continue;
+      for (const Ending& ending : endings_) {
+        const bool gathered = places[std::size_t(ending.tail.place)].kind == Place::gathered;
+        ending.by.add(now - added, columns, gathered ? columns : width_,
+                      operand(r, own, ending, added, column), own + ending.lanes, added == begin);
+      }
+      added = now;
+      waiting = 0;
+    }
+    for (const Ending& ending : endings_) {
+      ending.by.close(columns, own + ending.lanes,
+                      partial(r, ending, which * width_ + column));
+    }
+  }
+
+  // What is reduced, from an element on: where it stands, or where it was gathered.
+  const std::byte* operand(RunContext& r, const std::byte* own, const Ending& ending, std::int64_t row,
+                           std::int64_t column) const {
+    const Place& place = places[std::size_t(ending.tail.place)];
+    if (place.kind == Place::gathered) return own + place.offset;
+    const std::byte* data =
+        place.kind == Place::input ? r.input<std::byte>(place.index) : r.output<std::byte>(place.index);
+    return data + std::size_t(place.begin + row * width_ + column) * place.width;
+  }
+  std::byte* partial(RunContext& r, const Ending& ending, std::int64_t element) const {
+    std::byte* all = ending.by.blocks() > 1 ? scratch(r) + ending.partials : total_of(ending, r);
+    return all + std::size_t(element) * ending.tail.width;
+  }
+
+  // `waiting`: the elements gathered before it.
+  void run_block(RunContext& r, ThreadMemory& memory, const Block& block, std::int64_t waiting) const {
+    auto& at = memory.at;
+    for (std::size_t k = 0; k < places.size(); ++k) {
+      const Place& place = places[k];
+      if (place.kind == Place::reg) continue;
+      if (place.kind == Place::gathered) {
+        at[k] = static_cast<std::byte*>(memory.buffer->data()) + place.offset +
+                std::size_t(waiting) * place.width;
+      } else if (place.kind == Place::output) {
+        const std::int64_t element = place.by_row ? block.row : block.row * width_ + block.column;
+        at[k] = r.output<std::byte>(place.index) + std::size_t(element) * place.width;
+      } else {
+        at[k] = read(r, memory, k, block);
+      }
+    }
+    if (!fetches_ahead_) {
+      for (const Call& call : calls) run_call(call, block, at.data());
+      return;
+    }
+    const std::int64_t ahead = segments_ > 1 ? width_ : block.count();
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      for (std::size_t k = 0; k < places.size(); ++k) {
+        if (!is_dense(k)) continue;
+        const auto width = std::int64_t(places[k].width);
+        fetch_part(i, at[k] + ahead * width, block.count() * width, places[k].kind == Place::output);
+      }
+      run_call(calls[i], block, at.data());
+    }
+  }
+
+  void run_call(const Call& call, const Block& block, std::byte* const* at) const {
+    switch (call.kind) {
+      case Call::elements:
+        return call(call.by_row ? block.rows : block.count(), at);
+      case Call::reduce: {
+        const std::byte* from = at[call.from[0]];
+        std::byte* to = at[call.to];
+        for (std::int64_t i = 0; i < block.rows; ++i) {
+          call.reducer.first->row(width_, from + std::size_t(i * width_) * call.width,
+                                  to + std::size_t(i) * call.width);
+        }
+        if (call.reducer.finish) call.reducer.finish(block.rows, to, double(width_));
+        return;
+      }
+      case Call::repeat:
+        for (std::int64_t i = 0; i < block.rows; ++i) {
+          fill(call.width, at[call.to] + std::size_t(i * width_) * call.width,
+               at[call.from[0]] + std::size_t(i) * call.width, width_);
+        }
+    }
+  }
+
+  // Where a block of an input or a number is, expanded if need be.
+  std::byte* read(RunContext& r, ThreadMemory& memory, std::size_t k, const Block& block) const {
+    const Place& place = places[k];
+    const Steps& steps = steps_[k];
+    const std::byte* data =
+        (place.kind == Place::input ? r.input<std::byte>(place.index) : place.value.data()) +
+        place.begin * std::int64_t(place.width);
+    std::byte* own = static_cast<std::byte*>(memory.buffer->data()) + place.offset;
+    const std::int64_t count = place.by_row ? block.rows : block.count();
+    if (!steps.even) {
+      const std::int64_t first = place.by_row ? block.row : block.row * width_ + block.column;
+      expand(place, data, first, count, place.by_row ? prefix_ : dims.size(), own);
+      return own;
+    }
+    const std::byte* from =
+        data + (block.row * steps.row + block.column * steps.column) * std::int64_t(place.width);
+    const bool direct = place.by_row ? steps.row == 1 || block.rows == 1
+                                     : steps.column == 1 && (steps.row == width_ || block.rows == 1);
+    if (direct) return const_cast<std::byte*>(from);  // no call writes to it
+    if (from == memory.shown[k] && count <= memory.shown_counts[k]) return own;
+    memory.shown[k] = from;
+    memory.shown_counts[k] = count;
+    if (place.by_row) {
+      for (std::int64_t i = 0; i < block.rows; ++i)
+        std::memcpy(own + std::size_t(i) * place.width, from + i * steps.row * std::int64_t(place.width),
+                    place.width);
+      return own;
+    }
+    const std::size_t bytes = std::size_t(block.columns) * place.width;
+    for (std::int64_t i = 0; i < block.rows; ++i) {
+      const std::byte* row = from + i * steps.row * std::int64_t(place.width);
+      std::byte* to = own + std::size_t(i) * bytes;
+      if (steps.column == 0) {
+        fill(place.width, to, row, block.columns);
+      } else {
+        std::memcpy(to, row, bytes);
+      }
+    }
+    return own;
+  }
+
+  // Copies `count` elements from a position on in the order of the first dimensions.
+  void expand(const Place& place, const std::byte* from, std::int64_t position, std::int64_t count,
+              std::size_t depth, std::byte* to) const {
+    const auto width = std::int64_t(place.width);
+    const std::int64_t size = dims[depth - 1], stride = place.strides[depth - 1];
+    while (count > 0) {
+      std::int64_t offset = 0, rest = position;
+      for (std::size_t d = depth; d-- > 0; rest /= dims[d]) offset += rest % dims[d] * place.strides[d];
+      const std::int64_t run = std::min(size - position % size, count);
+      const std::byte* at = from + offset * width;
+      if (stride == 0) {
+        fill(place.width, to, at, run);
+      } else if (stride == 1) {
+        std::memcpy(to, at, std::size_t(run * width));
+      } else {
+        for (std::int64_t i = 0; i < run; ++i) std::memcpy(to + i * width, at + i * stride * width, place.width);
+      }
+      to += run * width;
+      position += run;
+      count -= run;
+    }
+  }
+
+  std::int64_t width_, all_rows_ = 1;
+  std::size_t prefix_ = 0;  // dimensions of rows
+  std::vector<Steps> steps_;
+  std::vector<Ending> endings_;
+  // A block: `rows_` whole rows, or `columns_` of one, which has that many `segments_`, or which is summed in
+  // parts of kMostInRow elements.
+  std::int64_t rows_ = 1, columns_ = 1, segments_ = 1, tasks_ = 1;
+  std::int64_t every_ = 1;  // blocks that are gathered before they are summed
+  bool in_parts_ = false;
+  double cost_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> run_by_blocks(Program program) {
+  return std::make_unique<BlockTape>(std::move(program));
+}
+
+std::unique_ptr<Kernel> run_by_rows(PrepareContext& c, Program program, std::int64_t width,
+                                    std::vector<Tail> tails) {
+  return std::make_unique<RowTape>(c, std::move(program), width, std::move(tails));
+}
+
+}  // namespace headrace
