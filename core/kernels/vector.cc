@@ -38,6 +38,7 @@ Tables choose() {
     return {#ISA,                                                                               \
             ISA::unary(),                                                                       \
             ISA::binary(),                                                                      \
+            ISA::with_scalar(),                                                                 \
             ISA::ternary(),                                                                     \
             ISA::reductions(),                                                                  \
             ISA::float_of_half,                                                                 \
@@ -55,7 +56,7 @@ Tables choose() {
 template <class Entry>
 class Index {
  public:
-  Index(Table<Entry> vectors, Table<Entry> scalars) {
+  explicit Index(Table<Entry> vectors, Table<Entry> scalars = {}) {
     for (const auto& table : {vectors, scalars}) {
       for (const Entry& entry : table) entries_.try_emplace(key(entry.op, entry.dtype), &entry);
     }
@@ -85,6 +86,10 @@ const Entry<Unary>* find_unary(const char* op, DType dtype) {
 }
 const Entry<Binary>* find_binary(const char* op, DType dtype) {
   static const Index<Entry<Binary>> index(tables().binary, scalar::binary());
+  return index.find(op, dtype);
+}
+const WithScalar* find_with_scalar(const char* op, DType dtype) {
+  static const Index<WithScalar> index(tables().with_scalar);
   return index.find(op, dtype);
 }
 const Entry<Ternary>* find_ternary(const char* op, DType dtype) {

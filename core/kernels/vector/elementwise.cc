@@ -14,6 +14,7 @@ using vector::Binary;
 using vector::Entry;
 using vector::Ternary;
 using vector::Unary;
+using vector::WithScalar;
 
 // In place, x and y are one array; ivdep says that nothing else overlaps, so no run-time check forbids
 // vectors.
@@ -30,6 +31,23 @@ void binary_loop(std::int64_t n, const void* x, const void* y, void* z) {
   R* r = static_cast<R*>(z);
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < n; ++i) r[i] = F::of(a[i], b[i]);
+}
+// With a single element for x, or for y.
+template <class T, class F>
+void left_scalar_loop(std::int64_t n, const void* x, const void* y, void* z) {
+  const T a = *static_cast<const T*>(x);
+  const T* b = static_cast<const T*>(y);
+  T* r = static_cast<T*>(z);
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) r[i] = F::of(a, b[i]);
+}
+template <class T, class F>
+void right_scalar_loop(std::int64_t n, const void* x, const void* y, void* z) {
+  const T* a = static_cast<const T*>(x);
+  const T b = *static_cast<const T*>(y);
+  T* r = static_cast<T*>(z);
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) r[i] = F::of(a[i], b);
 }
 template <class A, class T, class F>
 void ternary_loop(std::int64_t n, const void* x, const void* y, const void* z, void* out) {
@@ -294,33 +312,45 @@ constexpr Entry<Unary> kUnary[] = {
     FLOAT_U("Softplus", Softplus, 1.8f, 12.0f), FLOAT_U("Softsign", Softsign, 0.3f, 0.7f),
 };
 
+// Of floats.
+#define FLOAT_BINARY(X) \
+  X("Add", Add, 0.2f, 0.4f) X("AddV2", Add, 0.2f, 0.4f) X("Sub", Sub, 0.2f, 0.4f) \
+  X("Mul", Mul, 0.2f, 0.4f) X("SquaredDifference", SquaredDifference, 0.2f, 0.4f) \
+  X("Div", Div, 0.3f, 0.7f) X("RealDiv", Div, 0.3f, 0.7f) X("DivNoNan", DivNoNan, 0.3f, 0.7f) \
+  X("MulNoNan", MulNoNan, 0.2f, 0.4f) X("Xdivy", Xdivy, 0.3f, 0.7f) X("Xlogy", Xlogy, 0.8f, 5.0f) \
+  X("Pow", Pow, 3.0f, 20.0f) X("FloorDiv", FloorDiv, 0.4f, 0.8f) X("Maximum", Maximum, 0.2f, 0.4f) \
+  X("Minimum", Minimum, 0.2f, 0.4f) X("TanhGrad", TanhGrad, 0.2f, 0.4f) \
+  X("SigmoidGrad", SigmoidGrad, 0.2f, 0.4f) X("SqrtGrad", SqrtGrad, 0.3f, 0.7f) \
+  X("RsqrtGrad", RsqrtGrad, 0.2f, 0.4f) X("InvGrad", ReciprocalGrad, 0.2f, 0.4f) \
+  X("ReciprocalGrad", ReciprocalGrad, 0.2f, 0.4f) X("LeakyRelu", LeakyRelu, 0.2f, 0.4f) \
+  X("ReluGrad", ReluGrad, 0.2f, 0.4f) X("Relu6Grad", Relu6Grad, 0.2f, 0.4f) \
+  X("EluGrad", EluGrad, 0.2f, 0.4f) X("SeluGrad", SeluGrad, 0.2f, 0.4f) \
+  X("SoftplusGrad", SoftplusGrad, 1.0f, 6.0f) X("SoftsignGrad", SoftsignGrad, 0.3f, 0.7f)
+
+#define LOOPS(OP, F, COST32, COST64) FLOAT_B(OP, F, COST32, COST64),
 constexpr Entry<Binary> kBinary[] = {
-    FLOAT_B("Add", Add, 0.2f, 0.4f), BITS(B, "Add", Add, 0.2f),
-    FLOAT_B("AddV2", Add, 0.2f, 0.4f), BITS(B, "AddV2", Add, 0.2f),
-    FLOAT_B("Sub", Sub, 0.2f, 0.4f), BITS(B, "Sub", Sub, 0.2f),
-    FLOAT_B("Mul", Mul, 0.2f, 0.4f), BITS(B, "Mul", Mul, 0.3f),
-    FLOAT_B("SquaredDifference", SquaredDifference, 0.2f, 0.4f), BITS(B, "SquaredDifference", SquaredDifference, 0.3f),
-    FLOAT_B("Div", Div, 0.3f, 0.7f), FLOAT_B("RealDiv", Div, 0.3f, 0.7f),
-    FLOAT_B("DivNoNan", DivNoNan, 0.3f, 0.7f), FLOAT_B("MulNoNan", MulNoNan, 0.2f, 0.4f),
-    FLOAT_B("Xdivy", Xdivy, 0.3f, 0.7f), FLOAT_B("Xlogy", Xlogy, 0.8f, 5.0f),
-    FLOAT_B("Pow", Pow, 3.0f, 20.0f), FLOAT_B("FloorDiv", FloorDiv, 0.4f, 0.8f),
-    FLOAT_B("Maximum", Maximum, 0.2f, 0.4f), INTS(B, "Maximum", Maximum, 0.2f),
-    FLOAT_B("Minimum", Minimum, 0.2f, 0.4f), INTS(B, "Minimum", Minimum, 0.2f),
+    FLOAT_BINARY(LOOPS)
+    BITS(B, "Add", Add, 0.2f),
+    BITS(B, "AddV2", Add, 0.2f),
+    BITS(B, "Sub", Sub, 0.2f),
+    BITS(B, "Mul", Mul, 0.3f),
+    BITS(B, "SquaredDifference", SquaredDifference, 0.3f),
+    INTS(B, "Maximum", Maximum, 0.2f),
+    INTS(B, "Minimum", Minimum, 0.2f),
     COMPARE("Equal", Equal), COMPARE("NotEqual", NotEqual), COMPARE("Less", Less), COMPARE("LessEqual", LessEqual),
     COMPARE("Greater", Greater), COMPARE("GreaterEqual", GreaterEqual),
     B("Equal", boolean, std::uint8_t, bool, Equal, 0.05f), B("NotEqual", boolean, std::uint8_t, bool, NotEqual, 0.05f),
     B("LogicalAnd", boolean, std::uint8_t, std::uint8_t, And, 0.05f),
     B("LogicalOr", boolean, std::uint8_t, std::uint8_t, Or, 0.05f),
     BITS(B, "BitwiseAnd", And, 0.2f), BITS(B, "BitwiseOr", Or, 0.2f), BITS(B, "BitwiseXor", Xor, 0.2f),
-    FLOAT_B("TanhGrad", TanhGrad, 0.2f, 0.4f), FLOAT_B("SigmoidGrad", SigmoidGrad, 0.2f, 0.4f),
-    FLOAT_B("SqrtGrad", SqrtGrad, 0.3f, 0.7f), FLOAT_B("RsqrtGrad", RsqrtGrad, 0.2f, 0.4f),
-    FLOAT_B("InvGrad", ReciprocalGrad, 0.2f, 0.4f), FLOAT_B("ReciprocalGrad", ReciprocalGrad, 0.2f, 0.4f),
-    FLOAT_B("LeakyRelu", LeakyRelu, 0.2f, 0.4f), FLOAT_B("ReluGrad", ReluGrad, 0.2f, 0.4f),
     INTS(B, "ReluGrad", ReluGrad, 0.2f), INTS(B, "Relu6Grad", Relu6Grad, 0.2f),
-    FLOAT_B("Relu6Grad", Relu6Grad, 0.2f, 0.4f), FLOAT_B("EluGrad", EluGrad, 0.2f, 0.4f),
-    FLOAT_B("SeluGrad", SeluGrad, 0.2f, 0.4f), FLOAT_B("SoftplusGrad", SoftplusGrad, 1.0f, 6.0f),
-    FLOAT_B("SoftsignGrad", SoftsignGrad, 0.3f, 0.7f),
 };
+#undef LOOPS
+
+#define LOOPS(OP, F, COST32, COST64) SCALAR(OP, float32, float, F), SCALAR(OP, float64, double, F),
+#define SCALAR(OP, DTYPE, T, F) {OP, DType::DTYPE, left_scalar_loop<T, F>, right_scalar_loop<T, F>}
+constexpr WithScalar kWithScalar[] = {FLOAT_BINARY(LOOPS)};
+#undef LOOPS
 
 #define C(OP, DTYPE, A, T, F, COST) {OP, DType::DTYPE, ternary_loop<A, T, F>, COST}
 constexpr Entry<Ternary> kTernary[] = {
@@ -348,6 +378,7 @@ constexpr vector::Table<T> table(const T (&entries)[N]) {
 
 vector::Table<Entry<Unary>> unary() { return table(kUnary); }
 vector::Table<Entry<Binary>> binary() { return table(kBinary); }
+vector::Table<WithScalar> with_scalar() { return table(kWithScalar); }
 vector::Table<Entry<Ternary>> ternary() { return table(kTernary); }
 
 }  // namespace headrace::HEADRACE_ISA

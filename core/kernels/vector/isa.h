@@ -5,6 +5,7 @@
   namespace headrace::ISA {                                 \
   vector::Table<vector::Entry<vector::Unary>> unary();      \
   vector::Table<vector::Entry<vector::Binary>> binary();    \
+  vector::Table<vector::WithScalar> with_scalar();          \
   vector::Table<vector::Entry<vector::Ternary>> ternary();  \
   vector::Table<vector::Reduction> reductions();            \
   void float_of_half(std::int64_t, const void*, void*);     \

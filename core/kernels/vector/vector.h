@@ -34,6 +34,13 @@ struct Entry {
   float cost;  // nanoseconds an element, roughly, in cache
 };
 
+// Loops of a binary operation on floats that take one element for the whole left or right operand.
+struct WithScalar {
+  const char* op;
+  DType dtype;
+  Binary left, right;
+};
+
 struct Reduction {
   const char* op;  // "sum", "prod", "max", "min", "sum_squares"
   DType dtype;
@@ -43,8 +50,8 @@ struct Reduction {
 
 template <class T>
 struct Table {
-  const T* entries;
-  int size;
+  const T* entries = nullptr;
+  int size = 0;
   const T* begin() const { return entries; }
   const T* end() const { return entries + size; }
 };
@@ -63,6 +70,7 @@ struct Tables {
   const char* isa;
   Table<Entry<Unary>> unary;
   Table<Entry<Binary>> binary;
+  Table<WithScalar> with_scalar;
   Table<Entry<Ternary>> ternary;
   Table<Reduction> reductions;
   Unary float_of_half, half_of_float, float_of_bfloat16, bfloat16_of_float;
@@ -85,6 +93,7 @@ const Tables& tables();
 // nullptr if there is none.
 const Entry<Unary>* find_unary(const char* op, DType dtype);
 const Entry<Binary>* find_binary(const char* op, DType dtype);
+const WithScalar* find_with_scalar(const char* op, DType dtype);
 const Entry<Ternary>* find_ternary(const char* op, DType dtype);
 const Reduction* find_reduction(const char* op, DType dtype);
 
