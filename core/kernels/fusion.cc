@@ -198,7 +198,8 @@ class Compiler {
   int place_of(const TapeOperand& operand, const Shape& shape, DType dtype) {
     if (operand.value < 0) return place_of_number(operand.number, dtype);
     const Value& value = values_[std::size_t(operand.value)];
-    if (operand.value >= c_.num_inputs()) return value.by_row == by_row_ ? value.place : repeated(operand, shape);
+    if (operand.value >= c_.num_inputs())
+      return value.by_row == by_row_ ? value.place : repeated(operand, shape);
     auto strides = operand.is_box() ? strides_on_tape(operand.shape, shape, strides_of(operand.whole.dims()))
                                     : strides_on_tape(operand.shape, shape);
     const std::int64_t begin = begin_of(operand.begin, operand.whole);
@@ -233,7 +234,8 @@ class Compiler {
     call.operands = 1;
     call.cost = 0.05;
     call.width = place_at(value.place).width;
-    return known->second = add_call(call, {value.place}, add_place({.kind = Place::reg, .width = call.width}));
+    return known->second =
+               add_call(call, {value.place}, add_place({.kind = Place::reg, .width = call.width}));
   }
 
   static std::int64_t begin_of(const std::vector<std::int64_t>& begin, const Shape& whole) {
@@ -252,6 +254,39 @@ class Compiler {
   }
 
   DType dtype_of(const TapeOperand& operand) const { return values_[std::size_t(operand.value)].dtype; }
+
+  // ---- one element that stands for all
+  bool is_scalar(const TapeOperand& operand) const {
+    if (operand.value < 0) return true;
+    return operand.value < c_.num_inputs() && operand.shape.size() == 1 &&
+           !is_16_bit_float(dtype_of(operand));
+  }
+  // Makes a call that takes one of two operands so, if there is such an operand and such a loop, and says
+  // which.
+  int take_scalar(const TapeEntry& entry, DType dtype, Call& call) const {
+    const auto* loops = vector::find_with_scalar(entry.loop.c_str(), dtype);
+    const bool left = is_scalar(entry.operands[0]), right = is_scalar(entry.operands[1]);
+    if (!loops || left == right) return -1;
+    call = call_of(entry.loop, 2, dtype);
+    call.binary = left ? loops->left : loops->right;
+    return left ? 0 : 1;
+  }
+  int scalar_of(const TapeOperand& operand, DType dtype) {
+    if (operand.value < 0) {
+      const int place = place_of_number(operand.number, dtype);
+      place_at(place).scalar = true;
+      return place;
+    }
+    const std::int64_t begin = begin_of(operand.begin, operand.whole);
+    const auto [known, added] = fed_.try_emplace({operand.value, by_row_, begin, {}}, -1);
+    if (!added) return known->second;
+    return known->second = add_place({.kind = Place::input,
+                                      .index = operand.value,
+                                      .width = size_of(dtype_of(operand)),
+                                      .strides = std::vector<std::int64_t>(program_.dims.size(), 0),
+                                      .begin = begin,
+                                      .scalar = true});
+  }
 
   // Each row to an element, or all rows at the end.
   bool add_reduction(const TapeEntry& entry, int value) {
@@ -277,7 +312,8 @@ class Compiler {
                                      [&](const TapeResult& one) { return one.value == value; });
     if (result == tape_.results.end()) return true;  // nobody reads it
     const Shape& shape = operand.shape;
-    tails_.push_back({from, result->output, entry.dtype, shape[0], shape[1], shape[2], reducer, size_of(dtype)});
+    tails_.push_back(
+        {from, result->output, entry.dtype, shape[0], shape[1], shape[2], reducer, size_of(dtype)});
     return true;
   }
 
@@ -290,7 +326,8 @@ class Compiler {
     if (place.kind == Place::gathered || place.kind == Place::output) return from;
     if (place.kind == Place::input && !place.is_box && place.strides == dense()) return from;
     const std::size_t width = place.width;
-    return add_call(call_of(copy_loop(width), 0.1), {from}, add_place({.kind = Place::gathered, .width = width}));
+    return add_call(call_of(copy_loop(width), 0.1), {from},
+                    add_place({.kind = Place::gathered, .width = width}));
   }
 
   bool add_entry(const TapeEntry& entry, int value) {
@@ -303,8 +340,11 @@ class Compiler {
     const DType dtype = dtype_of(*last_value);
     std::array<int, 3> from{};
     if (entry.operands.size() > from.size()) return false;
-    for (std::size_t k = 0; k < entry.operands.size(); ++k) {
-      from[k] = place_of(entry.operands[k], entry.shape, dtype);
+    Call call;
+    const int scalar = entry.operands.size() == 2 ? take_scalar(entry, held(dtype), call) : -1;
+    for (int k = 0; k < int(entry.operands.size()); ++k) {
+      const TapeOperand& operand = entry.operands[std::size_t(k)];
+      from[std::size_t(k)] = k == scalar ? scalar_of(operand, dtype) : place_of(operand, entry.shape, dtype);
     }
     values_.push_back({entry.dtype, -1, by_row_});
     int& place = values_[std::size_t(value)].place;
@@ -316,7 +356,7 @@ class Compiler {
       place = add_cast(from[0], dtype, entry.dtype, value);
       return place >= 0;
     }
-    const Call call = call_of(entry.loop, int(entry.operands.size()), held(dtype));
+    if (!call.operands) call = call_of(entry.loop, int(entry.operands.size()), held(dtype));
     if (!call.operands) return false;
     place = new_place(value);
     if (call.operands == 1) add_call(call, {from[0]}, place);
@@ -336,13 +376,13 @@ class Compiler {
   int add_output(const TapeResult& result) {
     const Shape& whole = tape_.outputs[std::size_t(result.output)];
     const Shape& shape = tape_.entry_of(result, c_.num_inputs()).shape;
-    const int place =
-        add_place({.kind = Place::output,
-                   .index = result.output,
-                   .width = size_of(c_.output_dtype(result.output)),
-                   .strides = result.is_box() ? strides_on_tape(shape, shape, strides_of(whole.dims())) : dense(),
-                   .begin = begin_of(result.begin, whole),
-                   .is_box = result.is_box()});
+    const int place = add_place(
+        {.kind = Place::output,
+         .index = result.output,
+         .width = size_of(c_.output_dtype(result.output)),
+         .strides = result.is_box() ? strides_on_tape(shape, shape, strides_of(whole.dims())) : dense(),
+         .begin = begin_of(result.begin, whole),
+         .is_box = result.is_box()});
     output_places_[&result] = place;
     return place;
   }

@@ -13,10 +13,10 @@ namespace headrace {
 namespace {
 
 constexpr std::int64_t kMostRows = 256, kLeastRows = 32;  // of a column reduction for one partial result
-constexpr std::int64_t kBlocks = 16;    // partial results that there should be, for threads to work on
-constexpr std::int64_t kTile = 4096;    // columns that are one thread's work
-constexpr std::int64_t kNarrow = 64;    // columns; fewer are joined to some rows side by side
-constexpr std::size_t kWidest = 16;     // bytes of an element
+constexpr std::int64_t kBlocks = 16;  // partial results that there should be, for threads to work on
+constexpr std::int64_t kTile = 4096;  // columns that are one thread's work
+constexpr std::int64_t kNarrow = 64;  // columns; fewer are joined to some rows side by side
+constexpr std::size_t kWidest = 16;   // bytes of an element
 constexpr double kNsPerByte = 0.05;
 
 template <class T>
@@ -63,10 +63,10 @@ struct Named {
   Finish (*finish_of)(DType);
 };
 constexpr Named kReducers[] = {
-    {"sum", "sum", "sum", nullptr},       {"prod", "prod", "prod", nullptr},
-    {"max", "max", "max", nullptr},       {"min", "min", "min", nullptr},
-    {"mean", "sum", "sum", mean_finish},  {"norm", "sum_squares", "sum", norm_finish},
-    {"all", "min", "min", truth_finish},  {"any", "max", "max", truth_finish},
+    {"sum", "sum", "sum", nullptr},      {"prod", "prod", "prod", nullptr},
+    {"max", "max", "max", nullptr},      {"min", "min", "min", nullptr},
+    {"mean", "sum", "sum", mean_finish}, {"norm", "sum_squares", "sum", norm_finish},
+    {"all", "min", "min", truth_finish}, {"any", "max", "max", truth_finish},
 };
 
 }  // namespace

@@ -29,7 +29,7 @@ class BlockedReduction {
  public:
   BlockedReduction(Reducer by, std::size_t width, std::int64_t outer, std::int64_t rows, std::int64_t inner);
 
-  std::int64_t blocks() const { return blocks_; }    // partial results for each outer index
+  std::int64_t blocks() const { return blocks_; }     // partial results for each outer index
   std::int64_t block_rows() const { return block_; }  // that one is made of; the last may have fewer
   std::size_t output_bytes() const { return std::size_t(outer_ * inner_) * width_; }
   std::size_t scratch_bytes() const;  // for partial results
@@ -49,7 +49,9 @@ class BlockedReduction {
   }
   void close(std::int64_t columns, const std::byte* lanes, std::byte* partial) const;
   // One partial result of rows of neighbours, where inner is 1.
-  void row(std::int64_t count, const std::byte* x, std::byte* partial) const { by_.first->row(count, x, partial); }
+  void row(std::int64_t count, const std::byte* x, std::byte* partial) const {
+    by_.first->row(count, x, partial);
+  }
   // All partial results, which stand in scratch memory, together, if there is more than one block.
   void join(const std::byte* scratch, std::byte* out) const;
 

@@ -68,15 +68,21 @@ class TapeKernel : public Kernel {
  protected:
   explicit TapeKernel(Program program)
       : places(std::move(program.places)), calls(std::move(program.calls)), dims(std::move(program.dims)) {
-    for (const Place& place : places) widest_ = std::max(widest_, place.width);
+    double elements = 1, traffic = 0;
+    for (const std::int64_t size : dims) elements *= double(size);
+    for (const Place& place : places) {
+      widest_ = std::max(widest_, place.width);
+      traffic += streams(place) ? double(place.width) * elements : 0;
+    }
+    fetches_ahead_ = traffic > kFetchesAhead;
     allocate_registers();
   }
 
   // A thread's, kept from run to run, so that it stays in the cache.
   struct ThreadMemory {
     BufferRef buffer;
-    std::vector<std::byte*> at;           // where each place is now
-    std::vector<const std::byte*> shown;  // what is expanded, not to do it again
+    std::vector<std::byte*> at;              // where each place is now
+    std::vector<const std::byte*> shown;     // what is expanded, not to do it again
     std::vector<std::int64_t> shown_counts;  // and of how many elements
   };
   std::byte* open(ThreadMemory& memory) const {
@@ -90,9 +96,7 @@ class TapeKernel : public Kernel {
   }
 
   // Bytes of a thread's memory: where they begin.
-  std::size_t take(std::size_t bytes) {
-    return std::exchange(thread_bytes_, thread_bytes_ + aligned(bytes));
-  }
+  std::size_t take(std::size_t bytes) { return std::exchange(thread_bytes_, thread_bytes_ + aligned(bytes)); }
   // Gives registers their memory, for blocks of this many elements.
   void place_registers(std::int64_t elements) {
     const std::size_t bytes = aligned(std::size_t(elements) * widest_);
@@ -102,9 +106,20 @@ class TapeKernel : public Kernel {
     }
   }
 
+  // Has an element in memory for each of the tape's.
+  static bool streams(const Place& place) {
+    if (place.by_row || place.scalar) return false;
+    return place.kind == Place::output ||
+           (place.kind == Place::input && std::ranges::count(place.strides, 0) == 0);
+  }
+
   std::int64_t block_size() const {
     std::int64_t bytes = registers_ * std::int64_t(widest_);
-    for (const Place& place : places) bytes += place.kind == Place::reg ? 0 : std::int64_t(place.width);
+    for (const Place& place : places) {
+      if (place.kind == Place::reg || place.scalar) continue;
+      bytes +=
+          std::int64_t(place.width) * (fetches_ahead_ && streams(place) ? 2 : 1);  // this block, the next
+    }
     const std::int64_t elements = kCacheBytes / std::max<std::int64_t>(bytes, 1);
     return std::clamp(elements / 64 * 64, kLeastBlock, kMostBlock);
   }
@@ -139,7 +154,8 @@ class TapeKernel : public Kernel {
       for (int k = 0; k < call.operands; ++k) {
         const int from = call.from[std::size_t(k)];
         Place& place = places[std::size_t(from)];
-        if (place.kind != Place::reg || place.by_row || place.last != i || !held_now[std::size_t(from)]) continue;
+        if (place.kind != Place::reg || place.by_row || place.last != i || !held_now[std::size_t(from)])
+          continue;
         held_now[std::size_t(from)] = false;
         if (place.width == places[std::size_t(call.to)].width) {
           free.push_back(int(place.offset));
@@ -206,10 +222,10 @@ class BlockTape final : public TapeKernel {
     for (auto& place : places) {
       if (place.kind == Place::input) place.direct = is_direct(place);
       if (place.direct || place.kind == Place::output) traffic += double(place.width) * kNsPerByte;
-      if (place.direct || (place.kind != Place::input && place.kind != Place::number)) continue;
+      if (place.direct || place.scalar || (place.kind != Place::input && place.kind != Place::number))
+        continue;
       place.offset = take(std::size_t(rows_ * inner_) * place.width);
     }
-    fetches_ahead_ = traffic / kNsPerByte * double(rows_ * inner_ * blocks_) > kFetchesAhead;
     double loops = 0;
     for (const Call& call : calls) loops += call.cost;
     cost_ = std::max(loops, traffic) * double(rows_ * inner_) + kNsPerCall * double(calls.size());
@@ -277,8 +293,8 @@ class BlockTape final : public TapeKernel {
 
   void run_blocks(RunContext& r, std::int64_t begin, std::int64_t end) const {
     thread_local ThreadMemory memory;
-    auto &at = memory.at;
-    auto &shown = memory.shown;
+    auto& at = memory.at;
+    auto& shown = memory.shown;
     open(memory);
     std::int64_t shown_rows = 0;
     const std::int64_t size = dims[std::size_t(split_)];
@@ -300,7 +316,7 @@ class BlockTape final : public TapeKernel {
         const std::byte* from =
             (place.kind == Place::input ? r.input<std::byte>(place.index) : place.value.data()) +
             offset * std::int64_t(place.width);
-        if (place.direct) {
+        if (place.direct || place.scalar) {
           at[k] = const_cast<std::byte*>(from);  // no call writes to it
         } else if (from != shown[k] || rows > shown_rows) {
           expand(place, from, rows, at[k]);
@@ -330,8 +346,8 @@ class BlockTape final : public TapeKernel {
   double cost_ = 0;
 };
 
-// Rows of `width` elements: some of them at a time, or a part of one. Where there are reductions at the end, a
-// task is what they make one partial result of.
+// Rows of `width` elements: some of them at a time, or a part of one. Where there are reductions at the end,
+// a task is what they make one partial result of.
 class RowTape final : public TapeKernel {
  public:
   RowTape(PrepareContext& c, Program program, std::int64_t width, std::vector<Tail> tails)
@@ -345,8 +361,8 @@ class RowTape final : public TapeKernel {
       Ending ending{tail, {tail.reducer, tail.width, tail.outer, tail.rows, tail.inner}};
       ending.partials = std::exchange(scratch, scratch + ending.by.scratch_bytes());
       if (is_16_bit_float(tail.dtype)) {
-        ending.rounds =
-            tail.dtype == DType::float16 ? vector::tables().half_of_float : vector::tables().bfloat16_of_float;
+        ending.rounds = tail.dtype == DType::float16 ? vector::tables().half_of_float
+                                                     : vector::tables().bfloat16_of_float;
         ending.total = std::exchange(scratch, scratch + aligned(ending.by.output_bytes()));
       }
       endings_.push_back(std::move(ending));
@@ -393,7 +409,8 @@ class RowTape final : public TapeKernel {
 
   // ---- how it is cut
 
-  // The step between neighbours along dimensions [begin, end) as if they were one, if that is always the same.
+  // The step between neighbours along dimensions [begin, end) as if they were one, if that is always the
+  // same.
   std::optional<std::int64_t> step(const Place& place, std::size_t begin, std::size_t end) const {
     std::optional<std::int64_t> innermost;
     std::int64_t size = 1;
@@ -455,11 +472,11 @@ class RowTape final : public TapeKernel {
     place_registers(rows_ * columns_);
     for (Place& place : places) {
       const auto elements = std::size_t(place.by_row ? rows_ : rows_ * columns_);
-      if (place.kind == Place::output || (place.kind == Place::reg && !place.by_row)) continue;
-      const std::size_t blocks =
-          place.kind != Place::gathered ? 1
-          : in_parts_ ? std::size_t((kMostInRow + columns_ - 1) / columns_)
-                      : std::size_t(every_);
+      if (place.kind == Place::output || place.scalar || (place.kind == Place::reg && !place.by_row))
+        continue;
+      const std::size_t blocks = place.kind != Place::gathered ? 1
+                                 : in_parts_ ? std::size_t((kMostInRow + columns_ - 1) / columns_)
+                                             : std::size_t(every_);
       place.offset = take(blocks * elements * place.width);
     }
     for (Ending& ending : endings_) {
@@ -474,7 +491,6 @@ class RowTape final : public TapeKernel {
     const double elements = double(all_rows_) * double(width_), blocks = elements / double(rows_ * columns_);
     const double calls_cost = kNsPerCall * double(calls.size()) * blocks;
     cost_ = (std::max(loops, traffic * kNsPerByte) * elements + calls_cost) / double(tasks_);
-    fetches_ahead_ = traffic * elements > kFetchesAhead;
   }
 
   // ---- runs
@@ -514,7 +530,8 @@ class RowTape final : public TapeKernel {
     const std::int64_t columns = std::min(columns_, width_ - column), rows = endings_[0].tail.rows;
     const std::int64_t first = which / by.blocks() * rows, in_outer = which % by.blocks() * by.block_rows();
     const std::int64_t begin = first + in_outer;
-    const std::int64_t end = by.blocks() > 1 ? first + std::min(in_outer + by.block_rows(), rows) : first + rows;
+    const std::int64_t end =
+        by.blocks() > 1 ? first + std::min(in_outer + by.block_rows(), rows) : first + rows;
     std::int64_t added = begin, waiting = 0;
     for (std::int64_t row = begin; row < end; row += rows_) {
       const Block block{row, std::min(rows_, end - row), column, columns};
@@ -530,8 +547,7 @@ class RowTape final : public TapeKernel {
       waiting = 0;
     }
     for (const Ending& ending : endings_) {
-      ending.by.close(columns, own + ending.lanes,
-                      partial(r, ending, which * width_ + column));
+      ending.by.close(columns, own + ending.lanes, partial(r, ending, which * width_ + column));
     }
   }
 
@@ -620,7 +636,7 @@ class RowTape final : public TapeKernel {
         data + (block.row * steps.row + block.column * steps.column) * std::int64_t(place.width);
     const bool direct = place.by_row ? steps.row == 1 || block.rows == 1
                                      : steps.column == 1 && (steps.row == width_ || block.rows == 1);
-    if (direct) return const_cast<std::byte*>(from);  // no call writes to it
+    if (direct || place.scalar) return const_cast<std::byte*>(from);  // no call writes to it
     if (from == memory.shown[k] && count <= memory.shown_counts[k]) return own;
     memory.shown[k] = from;
     memory.shown_counts[k] = count;
@@ -658,7 +674,8 @@ class RowTape final : public TapeKernel {
       } else if (stride == 1) {
         std::memcpy(to, at, std::size_t(run * width));
       } else {
-        for (std::int64_t i = 0; i < run; ++i) std::memcpy(to + i * width, at + i * stride * width, place.width);
+        for (std::int64_t i = 0; i < run; ++i)
+          std::memcpy(to + i * width, at + i * stride * width, place.width);
       }
       to += run * width;
       position += run;

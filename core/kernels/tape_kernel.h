@@ -26,6 +26,7 @@ struct Place {
   std::int64_t begin = 0;  // the first element that is read or written
   bool is_box = false;
   bool by_row = false;  // has an element for each row
+  bool scalar = false;  // of inputs and numbers: one element, which loops take for all
   alignas(8) std::array<std::byte, 8> value{};
   bool direct = false;     // of inputs: a block of it is contiguous in memory
   int last = -1;           // the last call that reads it
@@ -42,9 +43,9 @@ struct Call {
   double cost = 0;
   std::array<int, 3> from{};
   int to = 0;
-  Reducer reducer = {};    // of `reduce`: each row to an element
-  std::size_t width = 0;   // of an element of `repeat`, which makes a row of each element
-  bool by_row = false;     // `elements` are those of rows
+  Reducer reducer = {};   // of `reduce`: each row to an element
+  std::size_t width = 0;  // of an element of `repeat`, which makes a row of each element
+  bool by_row = false;    // `elements` are those of rows
 
   void operator()(std::int64_t n, std::byte* const* places) const {
     switch (operands) {

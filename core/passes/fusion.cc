@@ -362,9 +362,8 @@ class Fusion {
       if (std::find(joined.begin(), joined.end(), group) == joined.end()) joined.push_back(group);
     }
     // The largest first: what is smaller has to know its rows.
-    std::sort(joined.begin(), joined.end(), [&](int x, int y) {
-      return groups_[std::size_t(x)].size > groups_[std::size_t(y)].size;
-    });
+    std::sort(joined.begin(), joined.end(),
+              [&](int x, int y) { return groups_[std::size_t(x)].size > groups_[std::size_t(y)].size; });
     for (const int group : joined) {
       auto both = together(whole, groups_[std::size_t(group)]);
       if (!both) return false;

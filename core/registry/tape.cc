@@ -62,13 +62,20 @@ AttrMap to_attrs(const Tape& tape) {
     outputs.push_back(result.output);
     result_begins.push_back(Shape(result.begin));
   }
-  return {{"loops", std::move(loops)},       {"operand_counts", std::move(counts)},
-          {"operands", std::move(operands)}, {"operand_shapes", std::move(operand_shapes)},
-          {"numbers", std::move(numbers)},   {"dtypes", std::move(dtypes)},
-          {"shapes", std::move(shapes)},     {"wholes", std::move(wholes)},
-          {"begins", std::move(begins)},     {"reductions", std::move(reductions)},
-          {"results", std::move(results)},   {"outputs", std::move(outputs)},
-          {"result_begins", std::move(result_begins)}, {"output_shapes", tape.outputs}};
+  return {{"loops", std::move(loops)},
+          {"operand_counts", std::move(counts)},
+          {"operands", std::move(operands)},
+          {"operand_shapes", std::move(operand_shapes)},
+          {"numbers", std::move(numbers)},
+          {"dtypes", std::move(dtypes)},
+          {"shapes", std::move(shapes)},
+          {"wholes", std::move(wholes)},
+          {"begins", std::move(begins)},
+          {"reductions", std::move(reductions)},
+          {"results", std::move(results)},
+          {"outputs", std::move(outputs)},
+          {"result_begins", std::move(result_begins)},
+          {"output_shapes", tape.outputs}};
 }
 
 Tape tape_of(const Node& node) {
@@ -117,8 +124,8 @@ Tape tape_of(const Node& node) {
     require(e >= 0 && e < std::int64_t(loops.size()), "entry ", e, " reduces, but there are ", loops.size());
     TapeEntry& entry = tape.entries[std::size_t(e)];
     const Shape& shape = entry.operands[0].shape;
-    require(entry.operands.size() == 1 && entry.operands[0].value >= 0 && shape.rank() == 3 &&
-                shape[1] > 1 && shape[0] * shape[2] == entry.shape.size(),
+    require(entry.operands.size() == 1 && entry.operands[0].value >= 0 && shape.rank() == 3 && shape[1] > 1 &&
+                shape[0] * shape[2] == entry.shape.size(),
             "entry ", e, " cannot reduce ", shape, " to ", entry.shape);
     entry.reduces = true;
   }
