@@ -7,6 +7,7 @@
 #include <map>
 #include <numeric>
 #include <span>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -78,6 +79,7 @@ class Compiler {
       if (!add_entry(tape_.entries[e], c_.num_inputs() + int(e))) return nullptr;
     }
     for (const TapeResult& result : tape_.results) write_result(result);
+    join_pairs();
     for (Tail& tail : tails_) tail.place = gathered(tail.place);
     for (const TapeResult& result : tape_.results) {
       if (!result.is_box() && !value_of(result).is_tail) allow_in_place(result.output);
@@ -362,7 +364,77 @@ class Compiler {
     if (call.operands == 1) add_call(call, {from[0]}, place);
     if (call.operands == 2) add_call(call, {from[0], from[1]}, place);
     if (call.operands == 3) add_call(call, {from[0], from[1], from[2]}, place);
+    note_simple(entry, held(dtype), scalar);
     return true;
+  }
+
+  // ---- two simple calls in one
+  struct SimpleCall {  // op(a, b), a no scalar
+    vector::Simple op;
+    int a, b;
+    DType dtype;
+  };
+
+  // Remembers the last call if it is one of those.
+  void note_simple(const TapeEntry& entry, DType dtype, int scalar) {
+    using enum vector::Simple;
+    const auto index = int(program_.calls.size()) - 1;
+    const Call& call = program_.calls.back();
+    if (entry.loop == "Square") {
+      simple_[index] = {mul, call.from[0], call.from[0], dtype};
+      return;
+    }
+    static const std::map<std::string_view, vector::Simple> known{
+        {"Add", add}, {"AddV2", add}, {"Sub", sub}, {"Mul", mul}};
+    const auto found = known.find(entry.loop);
+    if (found == known.end()) return;
+    simple_[index] = {found->second, call.from[0], call.from[1], dtype};
+    if (scalar == 0) simple_[index] = turned(simple_[index]);
+  }
+  static SimpleCall turned(SimpleCall call) {
+    using enum vector::Simple;
+    std::swap(call.a, call.b);
+    call.op = call.op == sub ? sub_from : call.op == sub_from ? sub : call.op;
+    return call;
+  }
+
+  // Makes one call of each simple one whose value only another simple one reads, and that other.
+  void join_pairs() {
+    std::map<int, std::vector<int>> readers;  // calls, by the place
+    std::map<int, int> writers;
+    for (int i = 0; i < int(program_.calls.size()); ++i) {
+      const Call& call = program_.calls[std::size_t(i)];
+      for (int k = 0; k < call.operands; ++k) readers[call.from[std::size_t(k)]].push_back(i);
+      writers[call.to] = i;
+    }
+    for (const Tail& tail : tails_) readers[tail.place].push_back(-1);
+    std::vector<bool> joined(program_.calls.size(), false);
+    for (auto& [index, simple] : simple_) {
+      for (SimpleCall second : {simple, turned(simple)}) {
+        if (place_at(second.a).kind != Place::reg || second.b == second.a || readers[second.a].size() != 1 ||
+            joined[std::size_t(index)])
+          continue;
+        const int before = writers.at(second.a);
+        const auto found = simple_.find(before);
+        if (found == simple_.end() || joined[std::size_t(before)]) continue;
+        const SimpleCall& first = found->second;
+        const vector::Ternary loop = vector::tables().pair_of(first.op, place_at(first.b).scalar, second.op,
+                                                              place_at(second.b).scalar, first.dtype);
+        if (!loop) continue;
+        Call& call = program_.calls[std::size_t(index)];
+        call.operands = 3;
+        call.ternary = loop;
+        call.cost += program_.calls[std::size_t(before)].cost / 2;
+        call.from = {first.a, first.b, second.b};
+        joined[std::size_t(index)] = joined[std::size_t(before)] = true;
+        program_.calls[std::size_t(before)].operands = 0;
+      }
+    }
+    std::erase_if(program_.calls, [](const Call& call) { return call.operands == 0; });
+    for (int i = 0; i < int(program_.calls.size()); ++i) {
+      const Call& call = program_.calls[std::size_t(i)];
+      for (int k = 0; k < call.operands; ++k) place_at(call.from[std::size_t(k)]).last = i;
+    }
   }
 
   // For the result of an entry: in an output if it is one, so that it need not be copied there.
@@ -452,7 +524,8 @@ class Compiler {
   bool by_row_ = false;                // what is being added has an element for each row
   std::vector<Value> values_;
   std::map<std::tuple<int, bool, std::int64_t, std::vector<std::int64_t>>, int> fed_;
-  std::map<int, int> repeated_;  // places of what rows have one of, repeated along them, by that's place
+  std::map<int, SimpleCall> simple_;  // by the call's index
+  std::map<int, int> repeated_;       // places of what rows have one of, repeated along them, by that's place
   std::map<const TapeResult*, int> output_places_;
 };
 

@@ -41,6 +41,7 @@ Tables choose() {
             ISA::with_scalar(),                                                                 \
             ISA::ternary(),                                                                     \
             ISA::reductions(),                                                                  \
+            ISA::pair_of,                                                                       \
             ISA::float_of_half,                                                                 \
             ISA::half_of_float,                                                                 \
             ISA::float_of_bfloat16,                                                             \

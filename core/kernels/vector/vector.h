@@ -41,6 +41,9 @@ struct WithScalar {
   Binary left, right;
 };
 
+// What takes less time than its operands take on their way.
+enum class Simple { add, sub, sub_from, mul };
+
 struct Reduction {
   const char* op;  // "sum", "prod", "max", "min", "sum_squares"
   DType dtype;
@@ -73,6 +76,9 @@ struct Tables {
   Table<WithScalar> with_scalar;
   Table<Entry<Ternary>> ternary;
   Table<Reduction> reductions;
+  // The loop of second(first(a, b), c), where b, or c, or both are one element for all; nullptr if there is
+  // none.
+  Ternary (*pair_of)(Simple first, bool one_b, Simple second, bool one_c, DType dtype);
   Unary float_of_half, half_of_float, float_of_bfloat16, bfloat16_of_float;
   Random random;
 };
