@@ -77,7 +77,9 @@ void write_node(Writer& out, const Node& node, InputText input_text, const Expor
   out.bytes(1, node.name());
   out.bytes(2, node.op().name());
   for (const Output& input : node.inputs()) out.bytes_element(3, input_text(input));
-  for (const Node* before : node.control_inputs()) out.bytes_element(3, str("^", before->name()));
+  for (const Node* before : node.control_inputs()) {
+    out.bytes_element(3, str("^", before->has(Trait::argument) ? argument_name(*before) : before->name()));
+  }
   out.bytes(4, node.device());
   write_attrs(out, 5, node.attrs(), [&](const std::string& name, const Attr& value) {
     return is_late(node.op().name(), name) && is_default(node, name, value);

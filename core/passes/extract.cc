@@ -82,6 +82,11 @@ std::unique_ptr<Function> extract(const Graph& graph, std::span<const Output> fe
     std::erase_if(order, [&](Node* node) { return !needed[node->id()]; });
   }
   std::vector<Node*> copies(graph.nodes().size(), nullptr);
+  // Who waits for what is fed waits for the argument: the caller is not to think that nobody needs that.
+  for (std::size_t i = 0; i < fed.size(); ++i) {
+    const Node* node = fed[i].node;
+    if (!needed[node->id()] && node->num_outputs() == 1) copies[node->id()] = function->arguments[i];
+  }
   const auto copied = [&](Output output) -> Output {
     const auto it = argument_of.find(output);
     return it == argument_of.end() ? Output{copies[output.node->id()], output.index}

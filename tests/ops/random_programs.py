@@ -39,7 +39,7 @@ FUNCTIONS = (
     ("sine", lambda m, a, b: m.sin(a) + b * 0.3),
     ("bounded quotient", lambda m, a, b: a / (1.0 + b * b)),
     ("scaled by sum", lambda m, a, b: a * m.tanh(m.sum(b))),
-    ("share of all", lambda m, a, b: m.exp(-a * a) / m.sum(m.exp(-b * b))),
+    ("share of all", lambda m, a, b: m.exp(m.sin(a)) / m.sum(m.exp(m.sin(b)))),
     ("around the mean", lambda m, a, b: (a - m.mean(a)) / (1.0 + m.mean((b - m.mean(b)) ** 2))),
 )
 
