@@ -39,6 +39,25 @@ DType of_width(DType dtype) {
   }
 }
 
+template <std::size_t Width>
+void copy(std::int64_t n, const void* x, void* y) {
+  std::memcpy(y, x, std::size_t(n) * Width);
+}
+vector::Unary copy_loop(std::size_t width) {
+  switch (width) {
+    case 1:
+      return copy<1>;
+    case 2:
+      return copy<2>;
+    case 4:
+      return copy<4>;
+    case 8:
+      return copy<8>;
+    default:
+      return copy<16>;
+  }
+}
+
 Call call_of(const std::string& loop, int operands, DType dtype) {
   Call call;
   const auto take = [&](const auto* entry, auto Call::*member) {

@@ -24,44 +24,9 @@ bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == D
 
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-template <std::size_t Width>
-struct alignas(Width) Element {
-  std::byte bytes[Width];
-};
-// Calls f(std::type_identity<Element<width>>{}).
-template <class F>
-void with_width(std::size_t width, F&& f) {
-  switch (width) {
-    case 1:
-      return f(std::type_identity<Element<1>>{});
-    case 2:
-      return f(std::type_identity<Element<2>>{});
-    case 4:
-      return f(std::type_identity<Element<4>>{});
-    case 8:
-      return f(std::type_identity<Element<8>>{});
-    default:
-      return f(std::type_identity<Element<16>>{});
-  }
-}
-}  // namespace
-
 void fill(std::size_t width, std::byte* to, const std::byte* value, std::int64_t count) {
-  with_width(width, [&]<class E>(std::type_identity<E>) {
-    E element;
-    std::memcpy(&element, value, sizeof(E));
-    std::fill_n(reinterpret_cast<E*>(to), count, element);
-  });
+  vector::tables().repeat(int(width), 1, count, value, to);
 }
-vector::Unary copy_loop(std::size_t width) {
-  vector::Unary loop = nullptr;
-  with_width(width, [&]<class E>(std::type_identity<E>) {
-    loop = [](std::int64_t n, const void* x, void* y) { std::memcpy(y, x, std::size_t(n) * sizeof(E)); };
-  });
-  return loop;
-}
-
-namespace {
 
 // Everything but how the elements are cut.
 class TapeKernel : public Kernel {
@@ -611,10 +576,7 @@ class RowTape final : public TapeKernel {
         return;
       }
       case Call::repeat:
-        for (std::int64_t i = 0; i < block.rows; ++i) {
-          fill(call.width, at[call.to] + std::size_t(i * width_) * call.width,
-               at[call.from[0]] + std::size_t(i) * call.width, width_);
-        }
+        return vector::tables().repeat(int(call.width), block.rows, width_, at[call.from[0]], at[call.to]);
     }
   }
 

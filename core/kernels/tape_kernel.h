@@ -82,8 +82,4 @@ std::unique_ptr<Kernel> run_by_blocks(Program program);
 std::unique_ptr<Kernel> run_by_rows(PrepareContext& c, Program program, std::int64_t width,
                                     std::vector<Tail> tails);
 
-// Elements of any dtype of this width: `count` times the one at `value`.
-void fill(std::size_t width, std::byte* to, const std::byte* value, std::int64_t count);
-vector::Unary copy_loop(std::size_t width);
-
 }  // namespace headrace

@@ -46,6 +46,7 @@ Tables choose() {
             ISA::half_of_float,                                                                 \
             ISA::float_of_bfloat16,                                                             \
             ISA::bfloat16_of_float,                                                             \
+            ISA::repeat,                                                                        \
             ISA::random()};                                                                     \
   }
   HEADRACE_FOR_EACH_ISA(TAKE)

@@ -7,7 +7,7 @@
 // itself. So every node gets a stage,
 //
 //   stage(n) = max over what n reads or waits for: stage(p), plus 1 unless p -> n is an edge that can be
-//   fused
+//   fused, or nothing up to p can be
 //
 // and a group is what edges that can be fused connect within one stage: a path that leaves the group comes to
 // a higher stage, and stages never fall. An edge can be fused if both ends are elementwise over equally many
@@ -380,14 +380,21 @@ class Fusion {
     return true;
   }
 
+  // Of who reads it and is not of its group.
+  int stage_after(const Node& node) {
+    const int stage = about(node).stage;
+    return can_be_fused(node) || stage > 0 ? stage + 1 : stage;
+  }
+
   void find_stage(const Node& node) {
     About& a = about(node);
     for (const Output& input : node.inputs()) {
       // Those that nothing comes before are there at any stage.
       if (input.node->constant() && input.node->control_inputs().empty()) continue;
-      a.stage = std::max(a.stage, about(*input.node).stage + (fusible(*input.node, node) ? 0 : 1));
+      const bool joins = fusible(*input.node, node);
+      a.stage = std::max(a.stage, joins ? about(*input.node).stage : stage_after(*input.node));
     }
-    for (const Node* before : node.control_inputs()) a.stage = std::max(a.stage, about(*before).stage + 1);
+    for (const Node* before : node.control_inputs()) a.stage = std::max(a.stage, stage_after(*before));
     if (!can_be_fused(node)) return;
     std::vector<Node*> producers;
     for (const Output& input : node.inputs()) {

@@ -13,5 +13,6 @@
   void float_of_bfloat16(std::int64_t, const void*, void*);                                                  \
   void bfloat16_of_float(std::int64_t, const void*, void*);                                                  \
   vector::Ternary pair_of(vector::Simple first, bool one_b, vector::Simple second, bool one_c, DType dtype); \
+  void repeat(int, std::int64_t, std::int64_t, const void*, void*);                                          \
   vector::Random random();                                                                                   \
   }

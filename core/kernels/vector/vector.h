@@ -69,6 +69,9 @@ struct Random {
   void (*normal)(std::int64_t n, const std::uint32_t* words, float* y);
 };
 
+// Each of the elements of x, which are so many bytes wide, `count` times: y has shape (rows, count).
+using Repeat = void (*)(int width, std::int64_t rows, std::int64_t count, const void* x, void* y);
+
 struct Tables {
   const char* isa;
   Table<Entry<Unary>> unary;
@@ -80,6 +83,7 @@ struct Tables {
   // none.
   Ternary (*pair_of)(Simple first, bool one_b, Simple second, bool one_c, DType dtype);
   Unary float_of_half, half_of_float, float_of_bfloat16, bfloat16_of_float;
+  Repeat repeat;
   Random random;
 };
 
