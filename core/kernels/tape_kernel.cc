@@ -16,8 +16,8 @@ constexpr std::int64_t kLeastBlock = 256, kMostBlock = 2048;  // elements
 constexpr std::int64_t kLeastRun = 128;                       // elements that are worth a block of their own
 constexpr double kNsPerByte = 0.04;  // of memory traffic, to judge what threads are worth
 constexpr double kNsPerCall = 8;
-// Tapes that touch more memory than this fetch the next block ahead of time: loops that take long leave the
-// memory idle otherwise.
+// Tapes that touch more memory than this fetch the next block into the second-level cache while they work on
+// one in the first: loops that take long leave the memory idle otherwise.
 constexpr double kFetchesAhead = 1 << 20;  // bytes
 
 bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
@@ -81,24 +81,19 @@ class TapeKernel : public Kernel {
   std::int64_t block_size() const {
     std::int64_t bytes = registers_ * std::int64_t(widest_);
     for (const Place& place : places) {
-      if (place.kind == Place::reg || place.scalar) continue;
-      bytes +=
-          std::int64_t(place.width) * (fetches_ahead_ && streams(place) ? 2 : 1);  // this block, the next
+      if (place.kind != Place::reg && !place.scalar) bytes += std::int64_t(place.width);
     }
     const std::int64_t elements = kCacheBytes / std::max<std::int64_t>(bytes, 1);
     return std::clamp(elements / 64 * 64, kLeastBlock, kMostBlock);
   }
 
   // A part of what is needed next, before each call, since few lines can be on their way at once.
-  void fetch_part(std::size_t call, const std::byte* next, std::int64_t bytes, bool to_write) const {
+  void fetch_part(std::size_t call, const std::byte* next, std::int64_t bytes) const {
+    constexpr std::int64_t kLine = 64;
+    constexpr int kToRead = 0, kSecondLevel = 2;
     const auto i = std::int64_t(call), parts = std::int64_t(calls.size());
-    for (std::int64_t line = bytes * i / parts / 64; line < bytes * (i + 1) / parts / 64; ++line) {
-      if (to_write) {
-        __builtin_prefetch(next + 64 * line, 1);
-      } else {
-        __builtin_prefetch(next + 64 * line, 0);
-      }
-    }
+    for (std::int64_t line = bytes * i / parts / kLine; line < bytes * (i + 1) / parts / kLine; ++line)
+      __builtin_prefetch(next + kLine * line, kToRead, kSecondLevel);
   }
 
   std::vector<Place> places;
@@ -299,7 +294,7 @@ class BlockTape final : public TapeKernel {
           const Place& place = places[k];
           if (!place.direct && place.kind != Place::output) continue;
           const std::int64_t bytes = count * std::int64_t(place.width);
-          fetch_part(i, at[k] + bytes, bytes, place.kind == Place::output);
+          fetch_part(i, at[k] + bytes, bytes);
         }
         calls[i](count, at.data());
       }
@@ -555,7 +550,7 @@ class RowTape final : public TapeKernel {
       for (std::size_t k = 0; k < places.size(); ++k) {
         if (!is_dense(k)) continue;
         const auto width = std::int64_t(places[k].width);
-        fetch_part(i, at[k] + ahead * width, block.count() * width, places[k].kind == Place::output);
+        fetch_part(i, at[k] + ahead * width, block.count() * width);
       }
       run_call(calls[i], block, at.data());
     }
