@@ -10,9 +10,10 @@
 namespace headrace {
 namespace {
 
-// What the values of one block take together: most of a first-level cache.
+// What the values of one block take together: most of a first-level cache, or somewhat more where there are
+// many, since shorter loops cost more than the second level does.
 constexpr std::int64_t kCacheBytes = 24 << 10;
-constexpr std::int64_t kLeastBlock = 256, kMostBlock = 2048;  // elements
+constexpr std::int64_t kLeastBlock = 1024, kMostBlock = 2048;  // elements
 constexpr std::int64_t kLeastRun = 128;                       // elements that are worth a block of their own
 constexpr double kNsPerByte = 0.04;  // of memory traffic, to judge what threads are worth
 constexpr double kNsPerCall = 8;
