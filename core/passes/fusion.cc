@@ -582,7 +582,12 @@ class Fusion {
       read_outside.insert(node);
       if (!about(*node).passes_on) results.push_back(node);
     }
-    if (results.empty()) return false;
+    if (results.empty()) {  // only waited for
+      const auto last = std::find_if(members.rbegin(), members.rend(),
+                                     [&](const Node* node) { return !about(*node).passes_on; });
+      if (last == members.rend()) return false;
+      results.push_back(*last);
+    }
     std::reverse(results.begin(), results.end());
     std::vector<std::int64_t> dims = group_of(*results[0]).dims;
     std::vector<Node*> outputs;  // of which each result is, or is a box of

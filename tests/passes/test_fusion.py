@@ -458,6 +458,13 @@ def test_who_waits_for_what_a_member_passes_on_waits_for_its_group():
     check([result, later], {x: a})
 
 
+def test_what_is_only_waited_for_is_fused():
+    x = tf.placeholder(tf.float32, [6])
+    with tf.control_dependencies([tf.tanh(2.0 * x + 1.0)]):
+        y = tf.identity(x)
+    assert fused(check(y, {x: random(6)})) == [["Mul", "AddV2", "Tanh"]]
+
+
 def test_a_wrong_value_is_found():
     """The comparison itself can fail."""
     a = random(3)
