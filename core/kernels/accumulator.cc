@@ -8,18 +8,7 @@
 namespace headrace {
 namespace {
 
-// sum[i] += x[i], and x[i] /= count.
-void add_to(DType dtype, void* sum, const void* x, std::int64_t n) {
-  visit(NumericTypes{}, dtype, [&]<class T>(std::type_identity<T>) {
-    parallel_for(n, 0.3, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        T& at = static_cast<T*>(sum)[i];
-        at = T(Compute<T>(at) + Compute<T>(static_cast<const T*>(x)[i]));
-      }
-    });
-  });
-}
-
+// x[i] /= count.
 void divide(DType dtype, void* x, std::int64_t count, std::int64_t n) {
   visit(NumericTypes{}, dtype, [&]<class T>(std::type_identity<T>) {
     parallel_for(n, 0.5, [&](std::int64_t begin, std::int64_t end) {

@@ -170,17 +170,15 @@ Tensor stack(const Barrier& barrier, const std::vector<Element>& elements, std::
     return Tensor(barrier.dtypes[component], none);
   }
   const Shape shape = elements[0].components[component].shape();
-  Tensor packed(barrier.dtypes[component], Shape{std::int64_t(elements.size())}.concat(shape));
-  auto* to = static_cast<char*>(packed.raw());
+  std::vector<Tensor> rows;
   for (const Element& element : elements) {
     const Tensor& one = element.components[component];
     require(one.shape() == shape, "component ", component, " of '", element.key, "' has shape ", one.shape(),
             ", that of '", elements[0].key, "' has ", shape,
             "; elements that are taken together need one shape");
-    copy_elements(packed.dtype(), one.raw(), to, one.size());
-    to += one.bytes();
+    rows.push_back(one);
   }
-  return packed;
+  return packed(barrier.dtypes[component], shape, rows);
 }
 
 std::unique_ptr<Kernel> prepare_take(PrepareContext& c) {

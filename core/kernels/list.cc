@@ -4,8 +4,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "core/kernels/elements.h"
 #include "core/kernels/tensor_list.h"
-#include "core/registry/kernel.h"
 
 namespace headrace {
 namespace {
@@ -56,12 +56,6 @@ std::size_t index_in(const TensorList& list, std::int64_t index) {
   return std::size_t(index);
 }
 
-Tensor zeros(DType dtype, const Shape& shape) {
-  Tensor tensor(dtype, shape);
-  if (is_plain(dtype)) std::memset(tensor.raw(), 0, tensor.bytes());
-  return tensor;
-}
-
 Tensor zeros_like(const Tensor& item);
 
 std::shared_ptr<TensorList> zeros_like(const TensorList& like) {
@@ -101,11 +95,7 @@ void add_to_item(TensorList& total, std::size_t i, const Tensor& item) {
     loose = total.item(i).copy();
     into = loose.raw();
   }
-  const bool added = visit(NumericTypes{}, item.dtype(), [&]<class T>(std::type_identity<T>) {
-    T* sum = static_cast<T*>(into);
-    std::transform(sum, sum + item.size(), item.data<T>(), sum, [](T x, T y) { return T(x + y); });
-  });
-  require(added, "lists of ", name_of(item.dtype()), " cannot be added");
+  add_to(item.dtype(), into, item.raw(), item.size());
   if (loose) total.put(i, std::move(loose));
 }
 
@@ -158,26 +148,6 @@ auto shape_reader(const PrepareContext& c, int i) {
   };
 }
 
-// Row i of a tensor with rows of `count` elements, as a tensor of its own.
-Tensor row_of(DType dtype, const Shape& shape, const void* rows, std::int64_t i) {
-  Tensor row(dtype, shape);
-  const std::size_t stride = std::size_t(row.size()) * size_of(dtype);
-  copy_elements(dtype, static_cast<const char*>(rows) + std::size_t(i) * stride, row.raw(), row.size());
-  return row;
-}
-
-Tensor pack(DType dtype, std::span<const Tensor> items, const Shape& element) {
-  Tensor packed(dtype, Shape{std::int64_t(items.size())}.concat(element));
-  char* to = static_cast<char*>(packed.raw());
-  for (const Tensor& item : items) {
-    require(item.shape() == element, "elements of shapes ", element, " and ", item.shape(),
-            " cannot be packed into one tensor");
-    copy_elements(dtype, item.raw(), to, item.size());
-    to += item.bytes();
-  }
-  return packed;
-}
-
 Tensor pack_at(const TensorList& list, std::span<const std::int32_t> indices, const Shape& told) {
   std::vector<Tensor> items;
   Shape shape = list.known_shape().merge(told);
@@ -186,7 +156,7 @@ Tensor pack_at(const TensorList& list, std::span<const std::int32_t> indices, co
   if (!items.empty()) shape = items[0].shape();
   require(shape.is_full(), "an empty list cannot be packed: the shape of its elements is only known to be ",
           shape);
-  return pack(list.dtype, items, shape);
+  return packed(list.dtype, shape, items);
 }
 
 // ---- making lists
@@ -220,17 +190,17 @@ std::unique_ptr<Kernel> prepare_from_tensor(PrepareContext& c) {
 
 // Rows for the same index are added up, which is what a gradient of reading an element twice needs.
 void set_rows(RunContext& r, TensorList& list, int tensor, int indices, std::int64_t count,
-              const Shape& row) {
+              const Shape& shape) {
   const auto* at = r.input<std::int32_t>(indices);
   std::vector<bool> is_set(std::size_t(list.size()));
-  const std::size_t bytes = std::size_t(row.size()) * size_of(list.dtype);
+  const std::size_t bytes = std::size_t(shape.size()) * size_of(list.dtype);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::size_t index = index_in(list, at[i]);
-    void* to = is_set[index] ? nullptr : list.place(index, row);
+    void* to = is_set[index] ? nullptr : list.place(index, shape);
     if (to) {
       if (bytes != 0) std::memcpy(to, r.input<char>(tensor) + std::size_t(i) * bytes, bytes);
     } else {
-      Tensor item = row_of(list.dtype, row, r.input<void>(tensor), i);
+      Tensor item = row(list.dtype, shape, r.input<void>(tensor), i);
       if (is_set[index]) {
         add_to_item(list, index, item);
       } else {
@@ -270,21 +240,14 @@ std::unique_ptr<Kernel> prepare_scatter_into(PrepareContext& c) {
 std::unique_ptr<Kernel> prepare_split(PrepareContext& c) {
   require(c.input_shape(0).rank() > 0, "a scalar cannot be split");
   c.own_output(0);
-  return kernel([dtype = c.input_dtype(0), whole = c.input_shape(0), count = c.input_shape(2).size(),
-                 shape = shape_reader(c, 1)](RunContext& r) {
+  return kernel([dtype = c.input_dtype(0), whole = c.input_shape(0),
+                 count = std::size_t(c.input_shape(2).size()), shape = shape_reader(c, 1)](RunContext& r) {
     auto list = std::make_shared<TensorList>(dtype, shape(r));
-    const auto* lengths = r.input<std::int64_t>(2);
-    const std::int64_t total = std::accumulate(lengths, lengths + count, std::int64_t(0));
-    require(total == whole[0], "the lengths add up to ", total, ", the tensor has ", whole[0], " rows");
-    const char* from = r.input<char>(0);
-    list->resize(count);
-    for (std::int64_t i = 0; i < count; ++i) {
-      require(lengths[i] >= 0, "length ", i, " is ", lengths[i]);
-      Tensor piece(dtype, Shape{lengths[i]}.concat(whole.slice(1)));
-      check_item(*list, piece.shape());
-      copy_elements(dtype, from, piece.raw(), piece.size());
-      from += piece.bytes();
-      list->put(std::size_t(i), std::move(piece));
+    auto pieces = cut(dtype, whole, r.input<void>(0), {r.input<std::int64_t>(2), count});
+    list->resize(std::int64_t(count));
+    for (std::size_t i = 0; i < count; ++i) {
+      check_item(*list, pieces[i].shape());
+      list->put(i, std::move(pieces[i]));
     }
     r.set_output(0, wrap(std::move(list)));
   });
@@ -382,31 +345,15 @@ std::unique_ptr<Kernel> prepare_concat(PrepareContext& c) {
   return kernel([](RunContext& r) {
     const TensorList& list = list_in(r, 0);
     const Shape& told = list.known_shape();
-    Tensor lengths(DType::int64, Shape{list.size()});
-    std::int64_t total = 0;
-    Shape tail = told.has_rank() ? told.slice(1) : Shape::unknown();
     std::vector<Tensor> items;
     for (std::size_t i = 0; i < std::size_t(list.size()); ++i) {
-      const Tensor& item = items.emplace_back(list.item(i));
-      require(bool(item) && item.shape().rank() > 0, "element ", i, " has no first dimension to join along");
-      lengths.data<std::int64_t>()[i] = item.shape()[0];
-      total = checked_add(total, item.shape()[0]);
-      tail = tail.merge(item.shape().slice(1));
+      require(list.has(i), "element ", i, " has no value to join with others");
+      items.push_back(list.item(i));
     }
-    require(tail.is_full(), "an empty list cannot be joined: the shape of its elements is only known to be ",
-            told);
-    const Shape whole = Shape{total}.concat(tail);
-    if (const Tensor stacked = list.stacked()) {
-      r.set_output(0, stacked.reshaped(whole));
-    } else {
-      Tensor joined(list.dtype, whole);
-      char* to = static_cast<char*>(joined.raw());
-      for (const Tensor& item : items) {
-        copy_elements(list.dtype, item.raw(), to, item.size());
-        to += item.bytes();
-      }
-      r.set_output(0, std::move(joined));
-    }
+    auto [lengths, whole] =
+        lengths_of(items, told.has_rank() && told.rank() > 0 ? told.slice(1) : Shape::unknown());
+    const Tensor stacked = list.stacked();
+    r.set_output(0, stacked ? stacked.reshaped(whole) : joined(list.dtype, whole, items));
     r.set_output(1, std::move(lengths));
   });
 }

@@ -221,12 +221,6 @@ class Queue final : public QueueResource {
 
 // ---- packing
 
-Tensor zeros(DType dtype, const Shape& shape) {
-  Tensor tensor(dtype, shape);
-  if (is_plain(dtype)) std::memset(tensor.raw(), 0, tensor.bytes());
-  return tensor;
-}
-
 // Copies `from` into the leading corner of memory of shape `shape`, which has the same rank and is no
 // smaller.
 void copy_corner(const Tensor& from, const Shape& shape, char* to) {

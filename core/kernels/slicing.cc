@@ -7,8 +7,8 @@
 #include "core/base/parallel.h"
 #include "core/base/slice.h"
 #include "core/kernels/box.h"
+#include "core/kernels/elements.h"
 #include "core/kernels/strided_copy.h"
-#include "core/registry/kernel.h"
 #include "core/registry/tape.h"
 
 namespace headrace {
@@ -759,8 +759,7 @@ std::unique_ptr<Kernel> prepare_dynamic_stitch(PrepareContext& c) {
         size = std::max<std::int64_t>(size, std::int64_t(indices[j]) + 1);
       }
     }
-    Tensor merged(dtype, Shape{size}.concat(element));
-    if (is_plain(dtype)) std::memset(merged.raw(), 0, merged.bytes());  // places that no index names
+    Tensor merged = zeros(dtype, Shape{size}.concat(element));  // in places that no index names
     require(declared.compatible_with(merged.shape()), "the indices lead to shape ", merged.shape(),
             ", where ", declared, " is expected");
     visit_element(dtype, [&]<class T>(std::type_identity<T>) {

@@ -1,10 +1,6 @@
 // Kernels of tensor arrays. Whoever holds its handle holds the array, and an array holds those of its
 // gradients: there is nothing to clean up after a step.
-#include <algorithm>
-#include <cstring>
-#include <numeric>
-
-#include "core/registry/kernel.h"
+#include "core/kernels/elements.h"
 
 namespace headrace {
 namespace {
@@ -100,7 +96,10 @@ class TensorArray final : public Resource {
     require(!element.cleared, "element ", index, " was read and cleared; it cannot be written again");
     if (element.written) {
       require(options_.adds, "element ", index, " has a value; it cannot be written twice");
-      element.value = sum(element.value, value);
+      require(element.value.shape() == value.shape(), "gradients of shapes ", element.value.shape(), " and ",
+              value.shape(), " for one element cannot be added");
+      if (!element.value.unique()) element.value = element.value.copy();  // readers keep what they got
+      add_to(options_.dtype, element.value.raw(), value.raw(), value.size());
       return;
     }
     if (options_.one_shape) options_.element_shape = value.shape();
@@ -116,7 +115,7 @@ class TensorArray final : public Resource {
     if (!element.written) {
       const Shape shape = element.shape.merge(options_.element_shape);
       require(options_.adds && shape.is_full(), "element ", index, " of ", describe(), " has no value");
-      element.value = zeros(shape);
+      element.value = zeros(options_.dtype, shape);
       element.written = true;
     }
     if (!options_.clears) return element.value;
@@ -128,24 +127,6 @@ class TensorArray final : public Resource {
     require(index >= 0 && index < std::int64_t(elements_.size()), "index ", index, " is out of range for ",
             describe());
     return elements_[std::size_t(index)];
-  }
-
-  Tensor zeros(const Shape& shape) const {
-    Tensor tensor(options_.dtype, shape);
-    if (is_plain(options_.dtype)) std::memset(tensor.raw(), 0, tensor.bytes());
-    return tensor;
-  }
-
-  Tensor sum(const Tensor& a, const Tensor& b) const {
-    require(a.shape() == b.shape(), "gradients of shapes ", a.shape(), " and ", b.shape(),
-            " for one element cannot be added");
-    Tensor total(a.dtype(), a.shape());
-    const bool added = visit(NumericTypes{}, a.dtype(), [&]<class T>(std::type_identity<T>) {
-      std::transform(a.data<T>(), a.data<T>() + a.size(), b.data<T>(), total.data<T>(),
-                     [](T x, T y) { return T(x + y); });
-    });
-    require(added, name_of(a.dtype()), " tensors cannot be added");
-    return total;
   }
 
   Options options_;
@@ -161,31 +142,6 @@ TensorArray& array_in(RunContext& r, DType dtype) {
 }
 
 void pass_flow(RunContext& r, int input) { *r.output<float>(0) = *r.input<float>(input); }
-
-// Consecutive pieces of a tensor, `lengths` rows each.
-std::vector<Tensor> pieces(DType dtype, const Shape& whole, const void* data,
-                           std::span<const std::int64_t> lengths, bool keeps_dimension) {
-  std::vector<Tensor> made;
-  const char* from = static_cast<const char*>(data);
-  for (std::int64_t length : lengths) {
-    const Shape rest = whole.slice(1);
-    Tensor piece(dtype, keeps_dimension ? Shape{length}.concat(rest) : rest);
-    copy_elements(dtype, from, piece.raw(), piece.size());
-    from += std::size_t(piece.size()) * size_of(dtype);
-    made.push_back(std::move(piece));
-  }
-  return made;
-}
-
-Tensor joined(DType dtype, const Shape& shape, std::span<const Tensor> values) {
-  Tensor whole(dtype, shape);
-  char* to = static_cast<char*>(whole.raw());
-  for (const Tensor& value : values) {
-    copy_elements(dtype, value.raw(), to, value.size());
-    to += std::size_t(value.size()) * size_of(dtype);
-  }
-  return whole;
-}
 
 std::unique_ptr<Kernel> prepare_array(PrepareContext& c) {
   c.own_output(0);
@@ -239,11 +195,7 @@ std::unique_ptr<Kernel> prepare_gather(PrepareContext& c) {
     Shape shape = array.element_shape().merge(told);
     if (!values.empty()) shape = values[0].shape();
     require(shape.is_full(), "no elements are asked for, and their shape is only known to be ", shape);
-    for (const Tensor& value : values) {
-      require(value.shape() == shape, "elements of shapes ", shape, " and ", value.shape(),
-              " cannot be packed into one tensor");
-    }
-    r.set_output(0, joined(dtype, Shape{count}.concat(shape), values));
+    r.set_output(0, packed(dtype, shape, values));
   });
 }
 
@@ -252,9 +204,10 @@ std::unique_ptr<Kernel> prepare_scatter(PrepareContext& c) {
   require(c.input_shape(2).rank() > 0 && c.input_shape(2)[0] == count, "there are ", count,
           " indices for a tensor of shape ", c.input_shape(2));
   return kernel([dtype = c.input_dtype(2), whole = c.input_shape(2), count](RunContext& r) {
-    const std::vector<std::int64_t> ones(std::size_t(count), 1);
-    array_in(r, dtype).write({r.input<std::int32_t>(1), std::size_t(count)},
-                             pieces(dtype, whole, r.input<void>(2), ones, false));
+    const Shape shape = whole.slice(1);
+    std::vector<Tensor> rows;
+    for (std::int64_t i = 0; i < count; ++i) rows.push_back(row(dtype, shape, r.input<void>(2), i));
+    array_in(r, dtype).write({r.input<std::int32_t>(1), std::size_t(count)}, std::move(rows));
     pass_flow(r, 3);
   });
 }
@@ -265,19 +218,10 @@ std::unique_ptr<Kernel> prepare_concat(PrepareContext& c) {
   return kernel([dtype = c.output_dtype(0), told = c.attr<Shape>("element_shape_except0")](RunContext& r) {
     TensorArray& array = array_in(r, dtype);
     const auto values = array.read_all();
-    Tensor lengths(DType::int64, Shape{std::int64_t(values.size())});
     const Shape known = array.element_shape();
-    Shape rest = known.has_rank() && known.rank() > 0 ? told.merge(known.slice(1)) : told;
-    std::int64_t total = 0;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const Shape& shape = values[i].shape();
-      require(shape.rank() > 0, "element ", i, " is a scalar, which has no first dimension to join along");
-      lengths.data<std::int64_t>()[i] = shape[0];
-      total = checked_add(total, shape[0]);
-      rest = rest.merge(shape.slice(1));
-    }
-    require(rest.is_full(), "there are no elements, and their shape is only known to be ", rest);
-    r.set_output(0, joined(dtype, Shape{total}.concat(rest), values));
+    auto [lengths, whole] =
+        lengths_of(values, known.has_rank() && known.rank() > 0 ? told.merge(known.slice(1)) : told);
+    r.set_output(0, joined(dtype, whole, values));
     r.set_output(1, std::move(lengths));
   });
 }
@@ -287,13 +231,7 @@ std::unique_ptr<Kernel> prepare_split(PrepareContext& c) {
   return kernel(
       [dtype = c.input_dtype(1), whole = c.input_shape(1), count = c.input_shape(2).size()](RunContext& r) {
         const std::span<const std::int64_t> lengths(r.input<std::int64_t>(2), std::size_t(count));
-        std::int64_t total = 0;
-        for (std::int64_t length : lengths) {
-          require(length >= 0, "a piece cannot have ", length, " rows");
-          total = checked_add(total, length);
-        }
-        require(total == whole[0], "the lengths add up to ", total, ", the tensor has ", whole[0], " rows");
-        array_in(r, dtype).write_all(pieces(dtype, whole, r.input<void>(1), lengths, true));
+        array_in(r, dtype).write_all(cut(dtype, whole, r.input<void>(1), lengths));
         pass_flow(r, 3);
       });
 }

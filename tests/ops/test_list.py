@@ -248,7 +248,7 @@ RECORDS = [
         differentiable=(0,),
         bad=[
             Bad((ROWS, np.array([2, 2])), match="add up to 4, the tensor has 3", when="run"),
-            Bad((ROWS, np.array([4, -1])), match="length 1 is -1", when="run"),
+            Bad((ROWS, np.array([4, -1])), match="cannot have -1 rows", when="run"),
         ],
         **FREE,
     ),
