@@ -6,6 +6,7 @@ gradients, as the flow does for the array: all is written before it is read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from headrace.framework import raw
@@ -32,36 +33,34 @@ def _grad_with_shape(op: Operation, _: Any, flow: Tensor) -> list[Any]:
     return [None, flow, None]
 
 
-@RegisterGradient("TensorArrayReadV3")
-def _read(op: Operation, grad: Tensor) -> list[Any]:
-    _, index, flow = op.inputs
-    array, after = _beside(op, flow)
-    return [None, None, raw.TensorArrayWriteV3(array, index, grad, after)]
+def _into_gradients(write: Callable[..., Tensor]) -> Callable[..., list[Any]]:
+    """The gradient of reading: what writes to the array of gradients."""
+
+    def gradient(op: Operation, grad: Tensor) -> list[Any]:
+        _, index, flow = op.inputs
+        array, after = _beside(op, flow)
+        return [None, None, write(array, index, grad, after)]
+
+    return gradient
 
 
-@RegisterGradient("TensorArrayWriteV3")
-def _write(op: Operation, flow: Tensor) -> list[Any]:
-    _, index, value, _ = op.inputs
-    array, after = _beside(op, flow)
-    grad = raw.TensorArrayReadV3(array, index, after, dtype=value.dtype)
-    grad.set_shape(value.shape)
-    return [None, None, grad, flow]
+def _out_of_gradients(read: Callable[..., Tensor]) -> Callable[..., list[Any]]:
+    """The gradient of writing: what reads the array of gradients."""
+
+    def gradient(op: Operation, flow: Tensor) -> list[Any]:
+        _, index, value, _ = op.inputs
+        array, after = _beside(op, flow)
+        grad = read(array, index, after, dtype=value.dtype)
+        grad.set_shape(value.shape)
+        return [None, None, grad, flow]
+
+    return gradient
 
 
-@RegisterGradient("TensorArrayGatherV3")
-def _gather(op: Operation, grad: Tensor) -> list[Any]:
-    _, indices, flow = op.inputs
-    array, after = _beside(op, flow)
-    return [None, None, raw.TensorArrayScatterV3(array, indices, grad, after)]
-
-
-@RegisterGradient("TensorArrayScatterV3")
-def _scatter(op: Operation, flow: Tensor) -> list[Any]:
-    _, indices, value, _ = op.inputs
-    array, after = _beside(op, flow)
-    grad = raw.TensorArrayGatherV3(array, indices, after, dtype=value.dtype)
-    grad.set_shape(value.shape)
-    return [None, None, grad, flow]
+RegisterGradient("TensorArrayReadV3")(_into_gradients(raw.TensorArrayWriteV3))
+RegisterGradient("TensorArrayGatherV3")(_into_gradients(raw.TensorArrayScatterV3))
+RegisterGradient("TensorArrayWriteV3")(_out_of_gradients(raw.TensorArrayReadV3))
+RegisterGradient("TensorArrayScatterV3")(_out_of_gradients(raw.TensorArrayGatherV3))
 
 
 @RegisterGradient("TensorArrayConcatV3")

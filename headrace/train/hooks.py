@@ -103,6 +103,29 @@ class SecondOrStepTimer:
         return self._last_step
 
 
+class _TimedHook(SessionRunHook):
+    """Knows when so many seconds, or so many steps, have gone by."""
+
+    def __init__(self, every_secs: float | None, every_steps: int | None):
+        self._timer = SecondOrStepTimer(every_secs, every_steps)
+
+    def begin(self) -> None:
+        """Finds what it needs, before the session is made."""
+        self._step: Tensor = _step_variable(self)
+
+    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
+        """Asks for what it needs of the step."""
+        return SessionRunArgs(self._step)
+
+    def _step_if_due(self, run_context: SessionRunContext, run_values: SessionRunValues) -> int | None:
+        """The global step now, if it is time; None if it is not."""
+        # What was fetched may be from before the update.
+        if not self._timer.should_trigger_for_step(int(run_values.results) + 1):
+            return None
+        step = int(run_context.session.run(self._step))
+        return step if self._timer.should_trigger_for_step(step) else None
+
+
 class StopAtStepHook(SessionRunHook):
     """Stops after a number of steps, or at a certain step.
 
@@ -156,7 +179,7 @@ class CheckpointSaverListener:
         """Called at the end of the session."""
 
 
-class CheckpointSaverHook(SessionRunHook):
+class CheckpointSaverHook(_TimedHook):
     """Saves a checkpoint at the start, every so many steps or seconds, and at the end.
 
     Args:
@@ -185,7 +208,7 @@ class CheckpointSaverHook(SessionRunHook):
     ):
         if saver is not None and scaffold is not None:
             raise ValueError("give a saver or a scaffold, not both")
-        self._timer = SecondOrStepTimer(save_secs, save_steps)
+        super().__init__(save_secs, save_steps)
         self._saver = saver
         self._scaffold = scaffold
         self._folder = checkpoint_dir
@@ -194,7 +217,7 @@ class CheckpointSaverHook(SessionRunHook):
 
     def begin(self) -> None:
         """Finds what it needs, before the session is made."""
-        self._step = _step_variable(self)
+        super().begin()
         self._writer = FileWriterCache.get(self._folder)
         for listener in self._listeners:
             listener.begin()
@@ -209,17 +232,10 @@ class CheckpointSaverHook(SessionRunHook):
         self._save(session, step)
         self._timer.update_last_triggered_step(step)
 
-    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
-        """Asks for what it needs of the step."""
-        return SessionRunArgs(self._step)
-
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Looks at what the step gave."""
-        # What was fetched may be from before the update.
-        if not self._timer.should_trigger_for_step(int(run_values.results) + 1):
-            return
-        step = int(run_context.session.run(self._step))
-        if self._timer.should_trigger_for_step(step):
+        step = self._step_if_due(run_context, run_values)
+        if step is not None:
             self._timer.update_last_triggered_step(step)
             if self._save(run_context.session, step):
                 run_context.request_stop()
@@ -258,7 +274,7 @@ class CheckpointSaverHook(SessionRunHook):
         return self._saver
 
 
-class SummarySaverHook(SessionRunHook):
+class SummarySaverHook(_TimedHook):
     """Writes summaries every so many steps or seconds.
 
     Args:
@@ -284,7 +300,7 @@ class SummarySaverHook(SessionRunHook):
         summary_op: Any = None,
     ):
         _one_of(scaffold=scaffold, summary_op=summary_op)
-        self._timer = SecondOrStepTimer(save_secs, save_steps)
+        super().__init__(save_secs, save_steps)
         self._folder = output_dir
         self._writer = summary_writer
         self._scaffold = scaffold
@@ -296,7 +312,7 @@ class SummarySaverHook(SessionRunHook):
         """Finds what it needs, before the session is made."""
         if self._writer is None and self._folder:
             self._writer = FileWriterCache.get(self._folder)
-        self._step = _step_variable(self)
+        super().begin()
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
         """Asks for what it needs of the step."""
@@ -330,7 +346,7 @@ class SummarySaverHook(SessionRunHook):
             self._writer.flush()
 
 
-class StepCounterHook(SessionRunHook):
+class StepCounterHook(_TimedHook):
     """Logs how many steps are done in a second, and writes it as the summary "global_step/sec".
 
     Args:
@@ -350,7 +366,7 @@ class StepCounterHook(SessionRunHook):
         output_dir: str | None = None,
         summary_writer: Any = None,
     ):
-        self._timer = SecondOrStepTimer(every_n_secs, every_n_steps)
+        super().__init__(every_n_secs, every_n_steps)
         self._folder = output_dir
         self._writer = summary_writer
 
@@ -358,19 +374,13 @@ class StepCounterHook(SessionRunHook):
         """Finds what it needs, before the session is made."""
         if self._writer is None and self._folder:
             self._writer = FileWriterCache.get(self._folder)
-        self._step = _step_variable(self)
+        super().begin()
         self._tag = f"{self._step.op.name}/sec"
-
-    def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
-        """Asks for what it needs of the step."""
-        return SessionRunArgs(self._step)
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Looks at what the step gave."""
-        if not self._timer.should_trigger_for_step(int(run_values.results) + 1):
-            return
-        step = int(run_context.session.run(self._step))
-        if not self._timer.should_trigger_for_step(step):
+        step = self._step_if_due(run_context, run_values)
+        if step is None:
             return
         seconds, steps = self._timer.update_last_triggered_step(step)
         if seconds is not None and steps is not None:
@@ -552,7 +562,7 @@ class GlobalStepWaiterHook(SessionRunHook):
                 time.sleep(self._POLL_SECS)
 
 
-class ProfilerHook(SessionRunHook):
+class ProfilerHook(_TimedHook):
     """Writes a timeline of a step every so many steps or seconds, for the browser's trace viewer.
 
     Args:
@@ -574,14 +584,14 @@ class ProfilerHook(SessionRunHook):
         show_dataflow: bool = True,
         show_memory: bool = False,
     ):
-        self._timer = SecondOrStepTimer(save_secs, save_steps)
+        super().__init__(save_secs, save_steps)
         self._folder = output_dir
         self._show_dataflow = show_dataflow
         self._show_memory = show_memory
 
     def begin(self) -> None:
         """Finds what it needs, before the session is made."""
-        self._step: Tensor = _step_variable(self)
+        super().begin()
         self._next: int | None = None
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:

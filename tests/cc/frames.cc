@@ -5,6 +5,7 @@
 #include "core/registry/ops.h"
 #include "core/session/session.h"
 #include "tests/cc/check.h"
+#include "tests/cc/node_message.h"
 
 namespace headrace {
 namespace {
@@ -15,17 +16,7 @@ using Inputs = std::vector<std::string>;
 class Message {
  public:
   Message& node(std::string_view name, std::string_view op, Inputs inputs = {}, const AttrMap& attrs = {}) {
-    out_.message(1, [&](wire::Writer& node) {
-      node.bytes(1, name);
-      node.bytes(2, op);
-      for (const auto& input : inputs) node.bytes_element(3, input);
-      for (const auto& [key, value] : attrs) {
-        node.message(5, [&](wire::Writer& entry) {
-          entry.bytes(1, key);
-          entry.message(2, [&](wire::Writer& to) { write_attr(to, value); });
-        });
-      }
-    });
+    write_node(out_, name, op, inputs, attrs);
     return *this;
   }
   Message& floating(std::string_view name, std::string_view op, Inputs inputs) {

@@ -6,6 +6,7 @@
 #include "core/io/messages.h"
 #include "core/registry/ops.h"
 #include "tests/cc/check.h"
+#include "tests/cc/node_message.h"
 
 namespace headrace {
 namespace {
@@ -33,17 +34,7 @@ void small(Graph& graph) {
 std::string node_message(std::string_view name, std::string_view op, std::vector<std::string> inputs = {},
                          const AttrMap& attrs = {}) {
   wire::Writer out;
-  out.message(1, [&](wire::Writer& node) {
-    node.bytes(1, name);
-    node.bytes(2, op);
-    for (const auto& input : inputs) node.bytes_element(3, input);
-    for (const auto& [key, value] : attrs) {
-      node.message(5, [&](wire::Writer& entry) {
-        entry.bytes(1, key);
-        entry.message(2, [&](wire::Writer& to) { write_attr(to, value); });
-      });
-    }
-  });
+  write_node(out, name, op, inputs, attrs);
   return out.take();
 }
 
