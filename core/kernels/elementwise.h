@@ -1,9 +1,9 @@
-// Kernels of elementwise operations: a loop over contiguous blocks, with broadcasting, 16-bit floats and
-// threads around it.
+// Kernels of elementwise operations: tapes of one loop (registry/tape.h).
 #pragma once
 
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,11 +20,12 @@ namespace headrace {
 //   {c.node().attr<float>("alpha")}); });
 std::unique_ptr<Kernel> elementwise(PrepareContext& c);
 std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op,
-                                    std::initializer_list<double> parameters = {});
+                                    std::initializer_list<float> parameters = {});
 // The same on the first inputs only, each perhaps seen under another shape of its size, for broadcasting: Pow
 // with a constant exponent 2 is Square of its first input, a bias for channels in dimension 1 is a (C, 1, 1)
-// operand.
-std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, std::span<const ValueType> inputs);
+// operand. Where elements are only moved, they may be seen as of another dtype of the same width.
+std::unique_ptr<Kernel> elementwise(PrepareContext& c, const char* op, std::span<const ValueType> inputs,
+                                    std::optional<DType> dtype = {});
 
 // Registers `elementwise` as the kernel of an operation whose loop has its name, and that loop as its
 // lowering.

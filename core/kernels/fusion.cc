@@ -83,19 +83,21 @@ Call call_of(vector::Unary loop, double cost) {
 // Turns entries into calls on places.
 class Compiler {
  public:
-  Compiler(PrepareContext& c, const Tape& tape) : c_(c), tape_(tape) {}
+  Compiler(PrepareContext& c, const Tape& tape, std::span<const ValueType> inputs)
+      : c_(c), tape_(tape), num_inputs_(int(inputs.size())) {
+    for (const ValueType& input : inputs) values_.push_back({input.dtype});
+  }
 
   std::unique_ptr<Kernel> compile() {
     if (tape_.entries.at(0).shape.size() == 0) return kernel([](RunContext&) {});
     find_rows();
     for (const TapeEntry& entry : tape_.entries) find_dims(entry);
     for (const TapeResult& result : tape_.results) {
-      if (result.is_box()) cut(tape_.entry_of(result, c_.num_inputs()).shape.dims());
+      if (result.is_box()) cut(tape_.entry_of(result, num_inputs_).shape.dims());
     }
     for (std::int64_t rows = 1; rows * width_ < size_; ++prefix_) rows *= program_.dims[prefix_];
-    read_inputs();
     for (std::size_t e = 0; e < tape_.entries.size(); ++e) {
-      if (!add_entry(tape_.entries[e], c_.num_inputs() + int(e))) return nullptr;
+      if (!add_entry(tape_.entries[e], num_inputs_ + int(e))) return nullptr;
     }
     for (const TapeResult& result : tape_.results) write_result(result);
     join_pairs();
@@ -161,10 +163,6 @@ class Compiler {
     program_.dims = std::move(*common);
   }
 
-  void read_inputs() {
-    for (int i = 0; i < c_.num_inputs(); ++i) values_.push_back({c_.input_dtype(i)});
-  }
-
   Place& place_at(int place) { return program_.places[std::size_t(place)]; }
   int add_place(Place place) {
     place.by_row = by_row_;
@@ -219,8 +217,7 @@ class Compiler {
   int place_of(const TapeOperand& operand, const Shape& shape, DType dtype) {
     if (operand.value < 0) return place_of_number(operand.number, dtype);
     const Value& value = values_[std::size_t(operand.value)];
-    if (operand.value >= c_.num_inputs())
-      return value.by_row == by_row_ ? value.place : repeated(operand, shape);
+    if (operand.value >= num_inputs_) return value.by_row == by_row_ ? value.place : repeated(operand, shape);
     auto strides = operand.is_box() ? strides_on_tape(operand.shape, shape, strides_of(operand.whole.dims()))
                                     : strides_on_tape(operand.shape, shape);
     const std::int64_t begin = begin_of(operand.begin, operand.whole);
@@ -279,8 +276,7 @@ class Compiler {
   // ---- one element that stands for all
   bool is_scalar(const TapeOperand& operand) const {
     if (operand.value < 0) return true;
-    return operand.value < c_.num_inputs() && operand.shape.size() == 1 &&
-           !is_16_bit_float(dtype_of(operand));
+    return operand.value < num_inputs_ && operand.shape.size() == 1 && !is_16_bit_float(dtype_of(operand));
   }
   // Makes a call that takes one of two operands so, if there is such an operand and such a loop, and says
   // which.
@@ -466,7 +462,7 @@ class Compiler {
   }
   int add_output(const TapeResult& result) {
     const Shape& whole = tape_.outputs[std::size_t(result.output)];
-    const Shape& shape = tape_.entry_of(result, c_.num_inputs()).shape;
+    const Shape& shape = tape_.entry_of(result, num_inputs_).shape;
     const int place = add_place(
         {.kind = Place::output,
          .index = result.output,
@@ -535,6 +531,7 @@ class Compiler {
 
   PrepareContext& c_;
   const Tape& tape_;
+  const int num_inputs_;  // of the tape
   Program program_;
   std::vector<Tail> tails_;
   std::int64_t size_ = 0, width_ = 0;  // elements, and those of a row
@@ -573,10 +570,12 @@ std::optional<float> loop_cost(const std::string& loop, int operands, DType dtyp
   }
 }
 
-std::unique_ptr<Kernel> run_tape(PrepareContext& c, const Tape& tape) { return Compiler(c, tape).compile(); }
+std::unique_ptr<Kernel> run_tape(PrepareContext& c, const Tape& tape, std::span<const ValueType> inputs) {
+  return Compiler(c, tape, inputs).compile();
+}
 
 HEADRACE_KERNELS(fusion) {
-  add_kernel(kTapeOp, [](PrepareContext& c) { return run_tape(c, tape_of(c.node())); });
+  add_kernel(kTapeOp, [](PrepareContext& c) { return run_tape(c, tape_of(c.node()), c.inputs()); });
 }
 
 }  // namespace headrace

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "core/registry/kernel.h"
@@ -10,8 +11,9 @@
 
 namespace headrace {
 
-// Runs a tape on the node's inputs; its results are the node's outputs. nullptr if a loop is missing.
-std::unique_ptr<Kernel> run_tape(PrepareContext& c, const Tape& tape);
+// Runs a tape on the node's first inputs, each as what it is told to be; its results are the node's outputs.
+// nullptr if a loop is missing.
+std::unique_ptr<Kernel> run_tape(PrepareContext& c, const Tape& tape, std::span<const ValueType> inputs);
 
 // What an element costs in the loop of an entry on operands of this dtype, in nanoseconds. None if there is
 // no such loop, or if it can fail.

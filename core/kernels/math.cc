@@ -120,7 +120,11 @@ std::unique_ptr<Kernel> prepare_select(PrepareContext& c) {
   if (c.node().op().name() == "Select" && condition.rank() == 1) {
     while (condition.rank() < out.rank()) condition.push_back(1);
   }
-  return is_plain(c.outputs()[0].dtype) ? elementwise(c, "Select", inputs) : select_objects(c, condition);
+  const DType dtype = c.outputs()[0].dtype;
+  if (!is_plain(dtype)) return select_objects(c, condition);
+  if (size_of(dtype) != 2) return elementwise(c, "Select", inputs);
+  inputs[1].dtype = inputs[2].dtype = DType::uint16;  // else 16-bit floats would become float32 in between
+  return elementwise(c, "Select", inputs, DType::uint16);
 }
 
 std::vector<TapeEntry> lower_select(const Node& node) {

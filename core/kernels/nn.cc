@@ -323,7 +323,7 @@ HEADRACE_KERNELS(nn) {
   for (const char* name : {"LeakyRelu", "LeakyReluGrad"}) {
     add_lowering(name, lower_leaky_relu);
     add_kernel(name, [](PrepareContext& c) {
-      return elementwise(c, c.node().op().name().c_str(), {double(c.node().attr<float>("alpha"))});
+      return elementwise(c, c.node().op().name().c_str(), {c.node().attr<float>("alpha")});
     });
   }
   add_kernel("BiasAdd", prepare_bias_add);

@@ -14,12 +14,13 @@ namespace {
 // many, since shorter loops cost more than the second level does.
 constexpr std::int64_t kCacheBytes = 24 << 10;
 constexpr std::int64_t kLeastBlock = 1024, kMostBlock = 2048;  // elements
-constexpr std::int64_t kLeastRun = 128;                       // elements that are worth a block of their own
+constexpr std::int64_t kLeastRun = 128;                        // elements that are worth a block of their own
 constexpr double kNsPerByte = 0.04;  // of memory traffic, to judge what threads are worth
 constexpr double kNsPerCall = 8;
 // Tapes that touch more memory than this fetch the next block into the second-level cache while they work on
-// one in the first: loops that take long leave the memory idle otherwise.
+// one in the first: loops that take so many times as long as the memory leave that idle otherwise.
 constexpr double kFetchesAhead = 1 << 20;  // bytes
+constexpr double kLong = 4;
 
 bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
 
@@ -29,25 +30,114 @@ void fill(std::size_t width, std::byte* to, const std::byte* value, std::int64_t
   vector::tables().repeat(int(width), 1, count, value, to);
 }
 
+// Drops dimensions of size one and joins those that every operand steps through evenly.
+void collapse(Program& program) {
+  auto& [places, calls, dims] = program;
+  const auto has_strides = [](const Place& place) { return place.kind != Place::reg; };
+  std::vector<std::int64_t> kept;
+  std::vector<std::vector<std::int64_t>> strides(places.size());
+  for (std::size_t d = 0; d < dims.size(); ++d) {
+    if (dims[d] == 1) continue;
+    bool joins = !kept.empty();
+    for (std::size_t k = 0; k < places.size() && joins; ++k) {
+      joins = !has_strides(places[k]) || strides[k].back() == places[k].strides[d] * dims[d];
+    }
+    if (!joins) kept.push_back(1);
+    kept.back() *= dims[d];
+    for (std::size_t k = 0; k < places.size(); ++k) {
+      if (!has_strides(places[k])) continue;
+      if (joins) strides[k].pop_back();
+      strides[k].push_back(places[k].strides[d]);
+    }
+  }
+  dims = std::move(kept);
+  for (std::size_t k = 0; k < places.size(); ++k) places[k].strides = std::move(strides[k]);
+}
+
+// The first element of an input, a number (which no call writes to) or an output.
+std::byte* first_of(const Place& place, RunContext& r) {
+  const std::byte* data = place.kind == Place::output  ? r.output<std::byte>(place.index)
+                          : place.kind == Place::input ? r.input<std::byte>(place.index)
+                                                       : place.value.data();
+  return const_cast<std::byte*>(data) + place.begin * std::int64_t(place.width);
+}
+
+// One loop over neighbours, which needs no blocks. All that it looks at stands together, since many a small
+// one is run after the other.
+class FlatTape final : public Kernel {
+ public:
+  static bool takes(const Program& program) {
+    return program.dims.size() <= 1 && program.calls.size() == 1 &&
+           std::ranges::all_of(program.places, [&](const Place& place) {
+             return place.scalar ||
+                    (place.kind != Place::reg && (program.dims.empty() || place.strides[0] == 1));
+           });
+  }
+  explicit FlatTape(const Program& program) : call_(program.calls[0]) {
+    if (!program.dims.empty()) elements_ = program.dims[0];
+    double traffic = 0;
+    const auto take = [&](int place, int at) {
+      const Place& from = program.places[std::size_t(place)];
+      const auto width = std::int64_t(from.width), step = from.scalar ? 0 : width;
+      places_[at] = {from.kind == Place::number ? -1 : from.index, int(step), from.begin * width, from.value};
+      traffic += double(step) * kNsPerByte;
+    };
+    for (int k = 0; k < call_.operands; ++k) take(call_.from[std::size_t(k)], k);
+    take(call_.to, kTo);
+    call_.from = {0, 1, 2};
+    call_.to = kTo;
+    cost_ = std::max(call_.cost, traffic);
+  }
+
+  void run(RunContext& r) override {
+    std::array<std::byte*, kTo + 1> first{};
+    for (int k = 0; k < call_.operands; ++k) {
+      const Run& place = places_[k];  // no call writes to it
+      first[std::size_t(k)] = const_cast<std::byte*>(
+          place.index < 0 ? place.value.data() : r.input<std::byte>(place.index) + place.begin);
+    }
+    first[kTo] = r.output<std::byte>(places_[kTo].index) + places_[kTo].begin;
+    parallel_for(elements_, cost_, [&](std::int64_t begin, std::int64_t end) {
+      std::array<std::byte*, kTo + 1> at = first;
+      for (std::size_t k = 0; k <= kTo; ++k) at[k] += begin * places_[k].step;
+      call_(end - begin, at.data());
+    });
+  }
+
+ private:
+  static constexpr int kTo = 3;  // after the operands
+  struct Run {
+    int index = -1;  // of the input or the output; -1 for a number
+    int step = 0;    // bytes
+    std::int64_t begin = 0;
+    std::array<std::byte, 8> value{};
+  };
+  std::array<Run, kTo + 1> places_;
+  Call call_;
+  std::int64_t elements_ = 1;
+  double cost_ = 0;
+};
+
 // Everything but how the elements are cut.
 class TapeKernel : public Kernel {
  protected:
   explicit TapeKernel(Program program)
       : places(std::move(program.places)), calls(std::move(program.calls)), dims(std::move(program.dims)) {
-    double elements = 1, traffic = 0;
+    double elements = 1, traffic = 0, loops = 0;
     for (const std::int64_t size : dims) elements *= double(size);
     for (const Place& place : places) {
       widest_ = std::max(widest_, place.width);
       traffic += streams(place) ? double(place.width) * elements : 0;
     }
-    fetches_ahead_ = traffic > kFetchesAhead;
+    for (const Call& call : calls) loops += call.cost * elements;
+    fetches_ahead_ = traffic > kFetchesAhead && loops > kLong * traffic * kNsPerByte;
     allocate_registers();
   }
 
   // A thread's, kept from run to run, so that it stays in the cache.
   struct ThreadMemory {
     BufferRef buffer;
-    std::vector<std::byte*> at;              // where each place is now
+    std::vector<std::byte*> first, at;       // where each place is, first and now
     std::vector<const std::byte*> shown;     // what is expanded, not to do it again
     std::vector<std::int64_t> shown_counts;  // and of how many elements
   };
@@ -55,6 +145,7 @@ class TapeKernel : public Kernel {
     if (!memory.buffer || memory.buffer->bytes() < thread_bytes_)
       memory.buffer = BufferRef::allocate(std::max(thread_bytes_, kAlignment));
     auto* own = static_cast<std::byte*>(memory.buffer->data());
+    memory.first.assign(places.size(), nullptr);
     memory.at.assign(places.size(), nullptr);
     memory.shown.assign(places.size(), nullptr);
     for (std::size_t k = 0; k < places.size(); ++k) memory.at[k] = own + places[k].offset;
@@ -150,7 +241,6 @@ class TapeKernel : public Kernel {
 class BlockTape final : public TapeKernel {
  public:
   explicit BlockTape(Program program) : TapeKernel(std::move(program)) {
-    collapse();
     const std::int64_t most = block_size();
     split_ = int(dims.size());
     inner_ = 1;
@@ -187,6 +277,12 @@ class BlockTape final : public TapeKernel {
         continue;
       place.offset = take(std::size_t(rows_ * inner_) * place.width);
     }
+    for (std::size_t k = 0; k < places.size(); ++k) {
+      const Place& place = places[k];
+      if (place.kind == Place::reg) continue;
+      moving_.push_back({k, place.strides[std::size_t(split_)] * std::int64_t(place.width),
+                         place.kind != Place::output && !place.direct && !place.scalar});
+    }
     double loops = 0;
     for (const Call& call : calls) loops += call.cost;
     cost_ = std::max(loops, traffic) * double(rows_ * inner_) + kNsPerCall * double(calls.size());
@@ -197,30 +293,6 @@ class BlockTape final : public TapeKernel {
   }
 
  private:
-  static bool has_strides(const Place& place) { return place.kind != Place::reg; }
-
-  // Drops dimensions of size one and joins those that every operand steps through evenly.
-  void collapse() {
-    std::vector<std::int64_t> kept;
-    std::vector<std::vector<std::int64_t>> strides(places.size());
-    for (std::size_t d = 0; d < dims.size(); ++d) {
-      if (dims[d] == 1) continue;
-      bool joins = !kept.empty();
-      for (std::size_t k = 0; k < places.size() && joins; ++k) {
-        joins = !has_strides(places[k]) || strides[k].back() == places[k].strides[d] * dims[d];
-      }
-      if (!joins) kept.push_back(1);
-      kept.back() *= dims[d];
-      for (std::size_t k = 0; k < places.size(); ++k) {
-        if (!has_strides(places[k])) continue;
-        if (joins) strides[k].pop_back();
-        strides[k].push_back(places[k].strides[d]);
-      }
-    }
-    dims = std::move(kept);
-    for (std::size_t k = 0; k < places.size(); ++k) places[k].strides = std::move(strides[k]);
-  }
-
   bool is_direct(const Place& place) const {
     std::int64_t expected = 1;
     for (int d = int(dims.size()) - 1; d >= split_; --d) {
@@ -257,31 +329,25 @@ class BlockTape final : public TapeKernel {
     auto& at = memory.at;
     auto& shown = memory.shown;
     open(memory);
+    for (const Moving& one : moving_) memory.first[one.place] = first_of(places[one.place], r);
     std::int64_t shown_rows = 0;
     const std::int64_t size = dims[std::size_t(split_)];
     for (std::int64_t block = begin; block < end; ++block) {
-      const std::int64_t row = block % segments_ * rows_, rows = std::min(rows_, size - row);
-      for (std::size_t k = 0; k < places.size(); ++k) {
-        const Place& place = places[k];
-        if (place.kind == Place::reg) continue;
-        std::int64_t offset = place.begin + row * place.strides[std::size_t(split_)];
-        std::int64_t index = block / segments_;
-        for (int d = split_ - 1; d >= 0 && index > 0; --d) {
-          offset += index % dims[std::size_t(d)] * place.strides[std::size_t(d)];
+      const std::int64_t before = block / segments_, row = block % segments_ * rows_;
+      const std::int64_t rows = std::min(rows_, size - row);
+      for (const Moving& one : moving_) {
+        const Place& place = places[one.place];
+        std::byte* now = memory.first[one.place] + row * one.step;
+        std::int64_t index = before;
+        for (int d = split_ - 1; index > 0; --d) {
+          now += index % dims[std::size_t(d)] * place.strides[std::size_t(d)] * std::int64_t(place.width);
           index /= dims[std::size_t(d)];
         }
-        if (place.kind == Place::output) {
-          at[k] = r.output<std::byte>(place.index) + std::size_t(offset) * place.width;
-          continue;
-        }
-        const std::byte* from =
-            (place.kind == Place::input ? r.input<std::byte>(place.index) : place.value.data()) +
-            offset * std::int64_t(place.width);
-        if (place.direct || place.scalar) {
-          at[k] = const_cast<std::byte*>(from);  // no call writes to it
-        } else if (from != shown[k] || rows > shown_rows) {
-          expand(place, from, rows, at[k]);
-          shown[k] = from;
+        if (!one.expands) {
+          at[one.place] = now;
+        } else if (now != shown[one.place] || rows > shown_rows) {
+          expand(place, now, rows, at[one.place]);
+          shown[one.place] = now;
         }
       }
       shown_rows = std::max(shown_rows, rows);
@@ -291,17 +357,23 @@ class BlockTape final : public TapeKernel {
         continue;
       }
       for (std::size_t i = 0; i < calls.size(); ++i) {
-        for (std::size_t k = 0; k < places.size(); ++k) {
-          const Place& place = places[k];
+        for (const Moving& one : moving_) {
+          const Place& place = places[one.place];
           if (!place.direct && place.kind != Place::output) continue;
           const std::int64_t bytes = count * std::int64_t(place.width);
-          fetch_part(i, at[k] + bytes, bytes);
+          fetch_part(i, at[one.place] + bytes, bytes);
         }
         calls[i](count, at.data());
       }
     }
   }
 
+  struct Moving {  // a place that is elsewhere for each block
+    std::size_t place;
+    std::int64_t step;  // bytes, for a row
+    bool expands;
+  };
+  std::vector<Moving> moving_;
   int split_ = 0;
   std::int64_t inner_ = 1, rows_ = 1, segments_ = 1, blocks_ = 1;
   double cost_ = 0;
@@ -580,9 +652,7 @@ class RowTape final : public TapeKernel {
   std::byte* read(RunContext& r, ThreadMemory& memory, std::size_t k, const Block& block) const {
     const Place& place = places[k];
     const Steps& steps = steps_[k];
-    const std::byte* data =
-        (place.kind == Place::input ? r.input<std::byte>(place.index) : place.value.data()) +
-        place.begin * std::int64_t(place.width);
+    const std::byte* data = first_of(place, r);
     std::byte* own = static_cast<std::byte*>(memory.buffer->data()) + place.offset;
     const std::int64_t count = place.by_row ? block.rows : block.count();
     if (!steps.even) {
@@ -656,6 +726,8 @@ class RowTape final : public TapeKernel {
 }  // namespace
 
 std::unique_ptr<Kernel> run_by_blocks(Program program) {
+  collapse(program);
+  if (FlatTape::takes(program)) return std::make_unique<FlatTape>(program);
   return std::make_unique<BlockTape>(std::move(program));
 }
 
