@@ -127,7 +127,10 @@ newaxis = None
 
 
 # What only some programs need: modules, and messages.
-_LAZY = ("compat", "gfile", "graph_util", "logging", "saved_model", "test", "testing", "timeline")
+_LAZY = (
+    *("app", "compat", "flags", "gfile", "graph_util", "logging", "saved_model", "test", "testing"),
+    "timeline",
+)
 _message = protos.lazily(
     "headrace",
     *("AttrValue", "ConfigProto", "Event", "GPUOptions", "GraphDef", "GraphOptions", "HistogramProto"),

@@ -159,7 +159,7 @@ def test_import_is_quiet_and_light():
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1
     loaded = set(ast.literal_eval(done.stdout))
-    assert not loaded & {"scipy", "matplotlib", "PIL", "sklearn", "tensorboard", "pytest", "unittest"}
+    assert not loaded & {"scipy", "matplotlib", "PIL", "sklearn", "tensorboard", "pytest", "unittest", "absl"}
 
 
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda p: p.stem)

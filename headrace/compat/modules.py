@@ -63,7 +63,9 @@ INSIDE: Table = (
     *_modules("python.client", "session", ""),
     Alias("python.client", "", "timeline"),
     *_modules("python.lib.io", "tf_record", "python_io"),
-    *_modules("python.platform", "test googletest", "test"),
+    *_modules("python.lib.io", "file_io", "gfile"),
+    Alias("python.platform", "", "app flags gfile test tf_logging=logging"),
+    *_modules("python.platform", "googletest", "test"),
     *_modules("python.util", "compat", "compat"),
     *_modules("python.util", "nest", "nest"),
     *(

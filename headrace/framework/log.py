@@ -35,12 +35,16 @@ _logger = logging.getLogger("headrace")
 _told: collections.Counter[tuple[str, int]] = collections.Counter()  # by where: how often
 
 
+_handler = logging.StreamHandler()
+_handler.setFormatter(logging.Formatter("%(levelname)s:%(name)s:%(message)s"))
+
+
 def _ready() -> logging.Logger:
     """The logger, which writes to standard error unless the program has arranged something else."""
-    if not _logger.hasHandlers():
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s:%(name)s:%(message)s"))
-        _logger.addHandler(handler)
+    if logging.root.handlers:  # perhaps only since `tf.app.run`: nothing is told twice
+        _logger.removeHandler(_handler)
+    elif not _logger.handlers:
+        _logger.addHandler(_handler)
     return _logger
 
 

@@ -9,6 +9,7 @@ FUZZ(messages) {
   const std::string_view rest = bytes.substr(1);
   if (bytes[0] % 2) {
     const Tensor tensor = from_tensor_proto(rest);
+    if (tensor.bytes() > (1u << 22)) return;  // one element repeated: no more to be seen, but slow
     if (!identical(from_tensor_proto(to_tensor_proto(tensor)), tensor)) internal("another tensor came back");
   } else {
     const Attr value = from_attr_value(rest);
