@@ -86,6 +86,7 @@ $(VENV)-peers/tools:
 	$(VENV)-peers/bin/pip install -q tensorflow-cpu tensorboard tf_keras torch==2.13.0 jax
 	touch $@
 
+# TensorFlow 1.15 needs Python 3.7: with HEADRACE_TF1_PYTHON=.../python, the exchange is tested with it as well.
 test-interop: $(VENV)/built $(VENV)-peers/tools
 	HEADRACE_PEER_PYTHON=$(abspath $(VENV)-peers/bin/python) $(BIN)/python -m pytest -n $(JOBS) tests/interop
 

@@ -55,9 +55,12 @@ void write_attrs(Writer& out, int field, const AttrMap& attrs) {
   write_attrs(out, field, attrs, [](const std::string&, const Attr&) { return false; });
 }
 
+// Handles have none for others: those of stacks and arrays are vectors of two elsewhere.
 std::vector<Shape> output_shapes(const Node& node) {
   std::vector<Shape> shapes;
-  for (int i = 0; i < node.num_outputs(); ++i) shapes.push_back(node.shape(i));
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    shapes.push_back(node.dtype(i) == DType::resource ? Shape::unknown() : node.shape(i));
+  }
   return shapes;
 }
 

@@ -36,6 +36,11 @@ using Element = std::variant<Output, Node*>;
 
 // ---- making nodes
 
+// What a message tells of a shape. The handles of stacks and arrays once were the two strings of their names.
+void merge_shape(Node& node, int output, const Shape& told) {
+  if (node.dtype(output) != DType::resource) node.merge_shape(output, told);
+}
+
 // What one import shares between the graph and its functions.
 struct Shared {
   Expansion expansion;
@@ -717,7 +722,8 @@ class Builder {
       const Attr list = read(message, name, value, "list(shape)");
       const auto& shapes = std::get<std::vector<Shape>>(list);
       in_node(node, [&] {
-        for (int i = 0; i < node.num_outputs() && i < int(shapes.size()); ++i) node.merge_shape(i, shapes[i]);
+        for (int i = 0; i < node.num_outputs() && i < int(shapes.size()); ++i)
+          merge_shape(node, i, shapes[i]);
       });
     }
   }
@@ -789,7 +795,7 @@ std::shared_ptr<Function> build_function(FunctionMessage& message, const std::se
         if (name != kOutputShapes) continue;
         const Attr list = read_attr(value, "list(shape)", shared.expansion);
         const auto& shapes = std::get<std::vector<Shape>>(list);
-        if (shapes.size() == 1) node.merge_shape(0, shapes[0]);
+        if (shapes.size() == 1) merge_shape(node, 0, shapes[0]);
       }
     }
     arguments.emplace(argument.name, &node);

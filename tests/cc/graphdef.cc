@@ -280,6 +280,20 @@ TEST(graphdef, shapes_of_the_message_are_merged) {
   CHECK(!graph.find("x")->has_attr("_output_shapes"));
 }
 
+TEST(graphdef, shapes_of_handles_are_not_exchanged) {
+  // Those of stacks were the two strings of a name once.
+  Graph graph;
+  import_graphdef(
+      graph, node_message("s", "StackV2", {"limit"},
+                          {{"elem_type", DType::float32}, {"_output_shapes", std::vector<Shape>{Shape{2}}}}) +
+                 node_message("limit", "Placeholder", {}, {{"dtype", DType::int32}}));
+  CHECK_EQ(graph.find("s")->shape(0), Shape{});
+  Graph again;
+  import_graphdef(again, to_graphdef(graph, {.with_shapes = true}));
+  // One shape, of unknown rank.
+  CHECK_CONTAINS(to_graphdef(graph, {.with_shapes = true}), "\x12\x06\n\x04:\x02\x18\x01");
+}
+
 TEST(graphdef, functions_go_both_ways) {
   Graph graph;
   auto function = std::make_shared<Function>();

@@ -1,10 +1,14 @@
-"""The same graphs here and in TensorFlow, where HEADRACE_PEER_PYTHON names an interpreter that has it."""
+"""The same graphs here and in TensorFlow, where there is an interpreter that has it.
+
+HEADRACE_PEER_PYTHON names one with TensorFlow 2, HEADRACE_TF1_PYTHON one with TensorFlow 1.15, which is asked
+in the way that programs of its time were written: reference variables, and frames for control flow.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +19,14 @@ import headrace as tf
 from headrace.framework import protos
 from tests.interop.peer import read, write
 
-_PYTHON = os.environ.get("HEADRACE_PEER_PYTHON", "")
-collect_ignore_glob = [] if _PYTHON else ["test_*.py"]
+PYTHON = os.environ.get("HEADRACE_PEER_PYTHON", "")
+PYTHON_1 = os.environ.get("HEADRACE_TF1_PYTHON", "")
+collect_ignore_glob = [] if PYTHON or PYTHON_1 else ["test_*.py"]
 
 
 # What TensorFlow says of graphs that are right, but beyond it.
 _LACKING = (
+    "UnimplementedError",
     *("No OpKernel", "not implemented", "only support", "not registered", "unsupported", "not supported"),
     *("not in the list of allowed values", "do not yet support", "does not yet support"),
     # Tensors without elements.
@@ -43,16 +49,17 @@ _LACKING = (
 class Peer:
     """A TensorFlow process in a folder of its own, started when it is first asked and again if it dies."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: str, *options: str, lacking: Sequence[str] = ()) -> None:
         self._folder = folder
+        self._command = [python, str(Path(__file__).resolve().with_name("peer.py")), *options]
+        self._lacking = lacking  # what it may say of a graph that is right
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """The reply to a request (see peer.py). Skips the test for what TensorFlow cannot compute itself."""
         if self._process is None:
-            script = Path(__file__).resolve().with_name("peer.py")
             self._process = subprocess.Popen(
-                [_PYTHON, script],
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -69,7 +76,7 @@ class Peer:
             pytest.skip("TensorFlow died of this")
         if "error" in reply:
             text = f"{reply['error']}: {reply['message']}"
-            if reply["error"] == "UnimplementedError" or any(part in text for part in _LACKING):
+            if any(part in text for part in self._lacking):
                 pytest.skip(f"TensorFlow does not compute this: {text[:200]}")
             pytest.fail(f"TensorFlow refuses this graph: {text[:1000]}")
         return reply
@@ -83,9 +90,29 @@ class Peer:
 
 @pytest.fixture(scope="session")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    started = Peer(tmp_path_factory.mktemp("peer"))
+    """TensorFlow 2."""
+    if not PYTHON:
+        pytest.skip("HEADRACE_PEER_PYTHON names no Python with TensorFlow 2")
+    started = Peer(tmp_path_factory.mktemp("peer"), PYTHON, lacking=_LACKING)
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def tf1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
+    """TensorFlow 1.15."""
+    if not PYTHON_1:
+        pytest.skip("HEADRACE_TF1_PYTHON names no Python with TensorFlow 1.15")
+    started = Peer(tmp_path_factory.mktemp("tf1"), PYTHON_1, "--as-it-was")
+    yield started
+    started.stop()
+
+
+@pytest.fixture(params=["peer", "tf1"])
+def each_peer(request: pytest.FixtureRequest) -> Peer:
+    """One and the other."""
+    found: Peer = request.getfixturevalue(request.param)
+    return found
 
 
 def to_bytes(array: Any) -> bytes:

@@ -1,7 +1,8 @@
 """Runs graphs in TensorFlow, in a Python of its own: reads requests from stdin, writes replies to stdout.
 
 Request and reply are pickled dicts of plain types, each after its length in 8 bytes; arrays travel as
-TensorProto messages. This file is run by the peer's interpreter and imports nothing of Headrace.
+TensorProto messages. This file is run by the peer's interpreter and imports nothing of Headrace. With
+--as-it-was, programs have what was usual in TensorFlow 1: reference variables, and frames for control flow.
 """
 
 import os
@@ -47,7 +48,8 @@ def answer(tf: Any, request: "dict[str, Any]") -> "dict[str, Any]":
     graph = tf.Graph()
     with graph.as_default():
         if "program" in request:  # builds the graph itself, naming what is of interest
-            tf.disable_control_flow_v2() if request.get("frames") else tf.enable_control_flow_v2()
+            functions = not request.get("frames") and "--as-it-was" not in sys.argv
+            tf.enable_control_flow_v2() if functions else tf.disable_control_flow_v2()
             names: dict[str, Any] = {"tf": tf}
             exec(request["program"], names)
         else:
@@ -79,8 +81,8 @@ def main() -> None:
 
     tf = getattr(tensorflow, "compat", tensorflow).v1
     tf.disable_eager_execution()
-    tf.enable_resource_variables()
-    tf.enable_control_flow_v2()
+    if "--as-it-was" not in sys.argv:
+        tf.enable_resource_variables()
     while True:
         request = read(requests)
         if request is None:

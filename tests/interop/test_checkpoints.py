@@ -15,7 +15,7 @@ VALUES = {
 DTYPES = "[tf.float32, tf.bool, tf.complex64, tf.int64, tf.string]"
 
 
-def test_tensorflow_reads_what_we_write(peer, tmp_path):
+def test_tensorflow_reads_what_we_write(each_peer, tmp_path):
     with tf.Graph().as_default(), tf.Session() as sess:
         for name, value in VALUES.items():
             tf.Variable(value, name=name)
@@ -27,12 +27,12 @@ def test_tensorflow_reads_what_we_write(peer, tmp_path):
                 f"shape_and_slices={[''] * len(VALUES)}, dtypes={DTYPES}): tf.identity(x, name='out')"
             )
             fetches = ["out:0", *(f"out_{i}:0" for i in range(1, len(VALUES)))]
-            reply = peer.ask(program=program, fetches=fetches, feeds={})
+            reply = each_peer.ask(program=program, fetches=fetches, feeds={})
             for got, value in zip(reply["values"], VALUES.values()):
                 assert np.array_equal(to_array(got), value)
 
 
-def test_we_read_what_tensorflow_writes(peer, tmp_path):
+def test_we_read_what_tensorflow_writes(each_peer, tmp_path):
     path = str(tmp_path / "model")
     program = f"""
 values = [
@@ -48,7 +48,7 @@ save = tf.raw_ops.SaveV2(
 with tf.control_dependencies([save]):
     tf.constant(1.0, name="done")
 """
-    peer.ask(program=program, fetches=["done:0"], feeds={})
+    each_peer.ask(program=program, fetches=["done:0"], feeds={})
     reader = tf.train.load_checkpoint(path)
     for name, value in VALUES.items():
         assert np.array_equal(reader.get_tensor(name), value)

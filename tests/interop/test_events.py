@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import urllib.request
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 
 import headrace as tf
-from tests.interop.conftest import Peer
+from tests.interop.conftest import PYTHON, Peer
 
 RECORDS = [b"", b"one", bytes(range(256)) * 40]
 KINDS = ("", "GZIP", "ZLIB")
@@ -30,24 +29,24 @@ def ask(peer: Peer, program: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_our_records(peer, tmp_path, kind):
+def test_our_records(each_peer, tmp_path, kind):
     path = str(tmp_path / "records")
     with tf.python_io.TFRecordWriter(path, kind) as writer:
         for record in RECORDS:
             writer.write(record)
     program = f"assert list(tf.python_io.tf_record_iterator({path!r}, options)) == {RECORDS!r}"
-    ask(peer, _OPTIONS % kind + program)
+    ask(each_peer, _OPTIONS % kind + program)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_their_records(peer, tmp_path, kind):
+def test_their_records(each_peer, tmp_path, kind):
     path = str(tmp_path / "records")
     program = f"""
 with tf.python_io.TFRecordWriter({path!r}, options) as writer:
     for record in {RECORDS!r}:
         writer.write(record)
 """
-    ask(peer, _OPTIONS % kind + program)
+    ask(each_peer, _OPTIONS % kind + program)
     assert list(tf.python_io.tf_record_iterator(path, kind)) == RECORDS
 
 
@@ -72,11 +71,11 @@ def write_events(folder: str) -> None:
                 writer.add_run_metadata(metadata, f"step {step}", step)
 
 
-def test_our_events(peer, tmp_path):
+def test_our_events(each_peer, tmp_path):
     write_events(str(tmp_path))
     (path,) = tmp_path.iterdir()
     ask(
-        peer,
+        each_peer,
         f"""
 events = list(tf.train.summary_iterator({str(path)!r}))
 assert events[0].file_version == "brain.Event:2"
@@ -96,9 +95,9 @@ with tf.Session() as session:
     )
 
 
-def test_their_events(peer, tmp_path):
+def test_their_events(each_peer, tmp_path):
     ask(
-        peer,
+        each_peer,
         f"""
 summary = tf.summary.merge([tf.summary.scalar("a", 2.5), tf.summary.histogram("b", [1.0, 2.0])])
 with tf.summary.FileWriter({str(tmp_path)!r}, tf.get_default_graph()) as writer, tf.Session() as session:
@@ -115,7 +114,9 @@ with tf.summary.FileWriter({str(tmp_path)!r}, tf.get_default_graph()) as writer,
 @pytest.fixture
 def board(tmp_path):
     """Asks TensorBoard, which looks at `write_events`."""
-    python = os.environ["HEADRACE_PEER_PYTHON"]
+    if not PYTHON:
+        pytest.skip("HEADRACE_PEER_PYTHON names no Python with TensorBoard")
+    python = PYTHON
     if subprocess.run([python, "-c", "import tensorboard"], capture_output=True).returncode:
         pytest.skip("the peer has no TensorBoard")
     write_events(str(tmp_path))

@@ -1,6 +1,5 @@
 """Saved models, both ways: those of TensorFlow 2 and Keras here, ours in TensorFlow."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -9,16 +8,18 @@ import pytest
 
 import headrace as tf
 from headrace.framework import raw
+from tests.interop.conftest import PYTHON, to_array, to_bytes
 
-_PYTHON = os.environ.get("HEADRACE_PEER_PYTHON", "")
 _SCRIPT = Path(__file__).parent / "saved_models.py"
 MODELS = ["module", "lstm", "encoder", "bert", "resnet", "mobilenet", "efficientnet"]
 
 
 def tensorflow(*arguments):
-    """Runs saved_models.py in TensorFlow."""
+    """Runs saved_models.py in TensorFlow 2."""
+    if not PYTHON:
+        pytest.skip("HEADRACE_PEER_PYTHON names no Python with TensorFlow 2")
     done = subprocess.run(
-        [_PYTHON, str(_SCRIPT), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [PYTHON, str(_SCRIPT), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert done.returncode == 0, done.stdout.decode()[-2000:]
 
@@ -114,7 +115,7 @@ def test_tensorflow_runs_what_we_write(tmp_path):
     same(run(tmp_path / "model", {"x": x_value}), expected)
 
 
-def test_frozen_graphs(peer):
+def test_frozen_graphs(each_peer):
     with tf.Graph().as_default() as graph, tf.Session() as session:
         x = tf.placeholder(tf.float32, [2, 6, 6, 1], name="x")
         kernel = tf.get_variable("kernel", [3, 3, 1, 4])
@@ -125,7 +126,6 @@ def test_frozen_graphs(peer):
         frozen = tf.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["y"])
         value = np.random.RandomState(0).rand(2, 6, 6, 1).astype(np.float32)
         expected = session.run("y:0", {"x:0": value})
-    from tests.interop.conftest import to_array, to_bytes
-
-    reply = peer.ask(graph_def=frozen.SerializeToString(), fetches=["y:0"], feeds={"x:0": to_bytes(value)})
+    feeds = {"x:0": to_bytes(value)}
+    reply = each_peer.ask(graph_def=frozen.SerializeToString(), fetches=["y:0"], feeds=feeds)
     np.testing.assert_allclose(to_array(reply["values"][0]), expected, rtol=1e-5, atol=1e-6)
