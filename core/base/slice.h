@@ -19,6 +19,20 @@ struct SliceExpression {
   std::int64_t begin_mask = 0, end_mask = 0, ellipsis_mask = 0, new_axis_mask = 0, shrink_axis_mask = 0;
 };
 
+// The masks among the attributes of a node, which a context tells; it has yet to get its entries.
+template <class Context>
+SliceExpression masks_of(const Context& c) {
+  const auto mask = [&](const char* name) { return c.template attr<std::int64_t>(name); };
+  return {{},
+          {},
+          {},
+          mask("begin_mask"),
+          mask("end_mask"),
+          mask("ellipsis_mask"),
+          mask("new_axis_mask"),
+          mask("shrink_axis_mask")};
+}
+
 // The same, one entry for each dimension of the sliced array: elements begin, begin + stride, ...
 struct SliceRange {
   std::int64_t begin, stride, size;  // size is kUnknown if it cannot be told; begin is only known if size is

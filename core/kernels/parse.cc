@@ -128,12 +128,17 @@ void put(RunContext& r, int& next, std::span<ColumnValue> values, std::size_t sp
   all(values.subspan(sparse + dense), &ColumnValue::splits);
 }
 
+// Of the examples, in input 1.
+std::size_t count_names(const PrepareContext& c, std::size_t examples) {
+  const auto names = std::size_t(c.input_shape(1).size());
+  require(names == 0 || names == examples, "there are ", names, " names for ", examples,
+          " examples; give one for each, or none");
+  return names;
+}
+
 std::unique_ptr<Kernel> prepare_example(PrepareContext& c) {
   own_all(c);
-  const std::size_t batch = std::size_t(c.input_shape(0).size()),
-                    names = std::size_t(c.input_shape(1).size());
-  require(names == 0 || names == batch, "there are ", names, " names for ", batch,
-          " examples; give one for each, or none");
+  const auto batch = std::size_t(c.input_shape(0).size()), names = count_names(c, batch);
   const auto& sparse = types(c, "sparse_types");
   const auto& dense = types(c, "Tdense");
   const std::vector<Column> columns = columns_of(sparse, dense, shapes(c, "dense_shapes"));
@@ -163,10 +168,7 @@ std::unique_ptr<Kernel> prepare_example(PrepareContext& c) {
 std::unique_ptr<Kernel> prepare_example_v2(PrepareContext& c) {
   own_all(c);
   const bool one = c.input_shape(0).rank() == 0;
-  const std::size_t batch = std::size_t(c.input_shape(0).size()),
-                    names = std::size_t(c.input_shape(1).size());
-  require(names == 0 || names == batch, "there are ", names, " names for ", batch,
-          " examples; give one for each, or none");
+  const auto batch = std::size_t(c.input_shape(0).size()), names = count_names(c, batch);
   const auto& sparse = types(c, "sparse_types");
   const auto& dense = types(c, "Tdense");
   std::vector<Column> columns = columns_of(sparse, dense, shapes(c, "dense_shapes"));
@@ -263,10 +265,7 @@ void put(RunContext& r, SequenceParser::Value& value, const SequenceColumns& col
 
 std::unique_ptr<Kernel> prepare_sequence(PrepareContext& c) {
   own_all(c);
-  const std::size_t batch = std::size_t(c.input_shape(0).size()),
-                    names = std::size_t(c.input_shape(1).size());
-  require(names == 0 || names == batch, "there are ", names, " names for ", batch,
-          " examples; give one for each, or none");
+  const auto batch = std::size_t(c.input_shape(0).size()), names = count_names(c, batch);
   SequenceColumns columns(c);
   const auto set = [](std::vector<Column>& to, std::size_t sparse,
                       const std::vector<std::string>& sparse_keys,

@@ -81,16 +81,8 @@ enum class Direction { out, in };
 
 FromInts<StridedPlan> strided_plan(PrepareContext& c, const Shape& array, const Shape& piece, DType dtype,
                                    int first, Direction direction) {
-  SliceExpression masks{{},
-                        {},
-                        {},
-                        c.attr<std::int64_t>("begin_mask"),
-                        c.attr<std::int64_t>("end_mask"),
-                        c.attr<std::int64_t>("ellipsis_mask"),
-                        c.attr<std::int64_t>("new_axis_mask"),
-                        c.attr<std::int64_t>("shrink_axis_mask")};
   return {
-      c, {first, first + 1, first + 2}, [=](auto& values) {
+      c, {first, first + 1, first + 2}, [=, masks = masks_of(c)](auto& values) {
         SliceExpression expression = masks;
         expression.begin = values[0];
         expression.end = values[1];

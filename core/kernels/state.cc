@@ -332,16 +332,8 @@ std::unique_ptr<Kernel> prepare_gather_nd(PrepareContext& c) {
 // ---- the rest
 
 std::unique_ptr<Kernel> prepare_slice_assign(PrepareContext& c) {
-  SliceExpression masks{{},
-                        {},
-                        {},
-                        c.attr<std::int64_t>("begin_mask"),
-                        c.attr<std::int64_t>("end_mask"),
-                        c.attr<std::int64_t>("ellipsis_mask"),
-                        c.attr<std::int64_t>("new_axis_mask"),
-                        c.attr<std::int64_t>("shrink_axis_mask")};
   const DType dtype = c.input_dtype(4);
-  const FromInts<SliceExpression> expression(c, {1, 2, 3}, [masks](auto& values) {
+  const FromInts<SliceExpression> expression(c, {1, 2, 3}, [masks = masks_of(c)](auto& values) {
     SliceExpression whole = masks;
     whole.begin = values[0];
     whole.end = values[1];

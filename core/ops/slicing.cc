@@ -114,14 +114,11 @@ std::optional<SliceExpression> slice_expression(ShapeContext& c, int first) {
   if (!begin && !end && !strides) return std::nullopt;
   const std::size_t count = (begin ? begin : end ? end : strides)->size();
   const PartialInts unknown(count, kUnknownValue);
-  return SliceExpression{begin.value_or(unknown),
-                         end.value_or(unknown),
-                         strides.value_or(unknown),
-                         c.attr<std::int64_t>("begin_mask"),
-                         c.attr<std::int64_t>("end_mask"),
-                         c.attr<std::int64_t>("ellipsis_mask"),
-                         c.attr<std::int64_t>("new_axis_mask"),
-                         c.attr<std::int64_t>("shrink_axis_mask")};
+  SliceExpression expression = masks_of(c);
+  expression.begin = begin.value_or(unknown);
+  expression.end = end.value_or(unknown);
+  expression.strides = strides.value_or(unknown);
+  return expression;
 }
 
 void strided_slice_shape(ShapeContext& c) {

@@ -93,7 +93,7 @@ INLINE float log_of(float x) {
   const bool subnormal = x < 1.17549435e-38f;
   const float scaled = subnormal ? x * 8388608.0f : x;
   // Mantissa in [sqrt(1/2), sqrt(2)).
-  const std::int32_t shifted = as_int(scaled) - 0x3f3504f3;
+  const auto shifted = std::int32_t(std::uint32_t(as_int(scaled)) - 0x3f3504f3u);
   const std::int32_t n = (shifted >> 23) - (subnormal ? 23 : 0);
   const float f = as_float((shifted & 0x007fffff) + 0x3f3504f3) - 1.0f;
   const float p = polynomial(f, 0.0674663856625557f, -0.11675651371479034f, 0.11888162791728973f,
@@ -165,7 +165,7 @@ INLINE float pow_of(float x, float y) {
   const float a = abs_of(x);
   const bool subnormal = a < 1.17549435e-38f;
   const float scaled = subnormal ? a * 8388608.0f : a;
-  const std::int32_t shifted = as_int(scaled) - 0x3f3504f3;
+  const auto shifted = std::int32_t(std::uint32_t(as_int(scaled)) - 0x3f3504f3u);
   const std::int32_t n = (shifted >> 23) - (subnormal ? 23 : 0);
   const double m = double(as_float((shifted & 0x007fffff) + 0x3f3504f3));
   const double s = (m - 1.0) / (m + 1.0);
