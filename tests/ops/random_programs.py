@@ -12,6 +12,9 @@ A program is a list of statements that change named vectors:
     ("scan", name, body)                      the same, where each program goes on where the last one ended
     ("count", name)                           adds 1 to a variable, and multiplies a vector with its cosine
     ("recall", count, name, body)             a loop that reads what it wrote into an array before
+    ("case", name, high, low, a, b, c)        by whether the sum of a vector is above bounds
+    ("sift", name, bound)                     the elements above a bound, then the others
+    ("wait", body)                            what follows waits for a program, and wants nothing of it
 
 Loops differ in their options as well. `python -m tests.ops.random_programs [--seed N] [--count N]` runs
 without an end, or that many, and says which seeds fail.
@@ -55,8 +58,11 @@ def make_program(rng: random.Random, depth: int = 3, pure: bool = False) -> Prog
     return [_statement(rng, depth, pure) for _ in range(rng.randint(1, 3))]
 
 
-_LEAVES = ("set", "set", "set", "count")
-_NESTED = ("set", "set", "if", "repeat", "while", "collect", "over", "map", "scan", "count", "recall")
+_LEAVES = ("set", "set", "set", "count", "sift")
+_NESTED = (
+    *("set", "set", "count", "sift", "if", "case", "wait"),
+    *("repeat", "while", "collect", "over", "map", "scan", "recall"),
+)
 
 
 def _statement(rng: random.Random, depth: int, pure: bool) -> tuple[Any, ...]:
@@ -79,6 +85,12 @@ def _statement(rng: random.Random, depth: int, pure: bool) -> tuple[Any, ...]:
             return kind, name, body()
         case "map":
             return kind, name, body(pure=True)
+        case "case":
+            return kind, name, max(bound, 0.0) + 0.5, min(bound, 0.0), body(), body(), body()
+        case "sift":
+            return kind, name, bound
+        case "wait":
+            return kind, body()
         case "count" if not pure:
             return kind, name
     return "set", name, rng.randrange(len(FUNCTIONS)), rng.choice(NAMES), rng.choice(NAMES)
@@ -163,6 +175,17 @@ class Python:
             sums.append(np.sum(state[name]))
         return {**state, name: np.array(sums)}
 
+    def case_(self, state: State, name: str, high: float, low: float, *bodies: Program) -> State:
+        which = 0 if self._above(state[name], high) else 1 if self._above(state[name], low) else 2
+        return run(bodies[which], state, self)
+
+    def sift_(self, state: State, name: str, bound: float) -> State:
+        above = np.array([self._above(element, bound) for element in state[name]])
+        return {**state, name: np.concatenate([state[name][above], state[name][~above]])}
+
+    def wait_(self, state: State, body: Program) -> State:
+        return {**state, COUNTED: run(body, state, self)[COUNTED]}
+
     def count_(self, state: State, name: str) -> State:
         self.counter += 1
         return {**state, name: state[name] * np.cos(self.counter), COUNTED: self.counter}
@@ -242,6 +265,21 @@ class Graph:
 
         states, sums = tf.scan(step, state[name], initializer=(state, tf.constant(0.0, tf.float64)))
         return {**{key: value[-1] for key, value in states.items()}, name: sums}
+
+    def case_(self, state: State, name: str, high: float, low: float, *bodies: Program) -> State:
+        total = tf.reduce_sum(state[name])
+        first, second, otherwise = [lambda body=body: run(body, state, self) for body in bodies]
+        return tf.case([(total > high, first), (total > low, second)], otherwise)
+
+    def sift_(self, state: State, name: str, bound: float) -> State:
+        above = state[name] > bound
+        parts = [tf.boolean_mask(state[name], mask) for mask in (above, ~above)]
+        return _shaped({**state, name: tf.concat(parts, 0)})
+
+    def wait_(self, state: State, body: Program) -> State:
+        after = run(body, state, self)
+        with tf.control_dependencies(list(after.values())):
+            return {name: tf.identity(x) for name, x in {**state, COUNTED: after[COUNTED]}.items()}
 
     def count_(self, state: State, name: str) -> State:
         # Whatever counted before has gone into the state.
@@ -354,7 +392,8 @@ def check(seed: int, second_order: bool | None = None) -> None:
 def _gradients(y: Any, inputs: State) -> State:
     """The derivatives by all inputs, zeros where there is none."""
     grads = tf.gradients(y, list(inputs.values()))
-    return {name: tf.zeros([SIZE], tf.float64) if grad is None else grad for name, grad in zip(inputs, grads)}
+    dense = [tf.zeros([SIZE], tf.float64) if grad is None else tf.convert_to_tensor(grad) for grad in grads]
+    return dict(zip(inputs, dense))
 
 
 def main(first: int, count: int | None, checked: Callable[[int], None] = check) -> None:
