@@ -29,6 +29,7 @@ from headrace.framework.function import Defun
 # What users can catch: what is wrong with a file is one of these, and not, say, an IndexError.
 ERRORS = (tf.errors.OpError, OSError, ValueError, TypeError, RuntimeError, KeyError)
 SECONDS, BYTES = 10, 1 << 30  # that one file may take at most
+STEP_SECONDS = 2  # that a step may take: the loops of a damaged graph need not end
 
 
 def model(folder: Path, as_text: bool = False) -> None:
@@ -63,7 +64,7 @@ def run_model(folder: Path) -> None:
         meta = tf.saved_model.load(session, ["serve"], folder)
         outputs = meta.signature_def["serving_default"].outputs
         feeds = {"x:0": np.ones((2, 3), np.float32)}
-        options = tf.RunOptions(timeout_in_ms=1000 * SECONDS)
+        options = tf.RunOptions(timeout_in_ms=1000 * STEP_SECONDS)
         session.run({name: info.name for name, info in outputs.items()}, feeds, options=options)
 
 
@@ -164,7 +165,7 @@ def run_graph(folder: Path) -> None:
         with tf.Graph().as_default(), tf.Session() as session:
             try:
                 read()
-                options = tf.RunOptions(timeout_in_ms=1000 * SECONDS)
+                options = tf.RunOptions(timeout_in_ms=1000 * STEP_SECONDS)
                 session.run("y:0", {"x:0": [1.0, 2.0]}, options=options)
             except ERRORS as error:  # one file is damaged, and the others are read nevertheless
                 first = first or error
@@ -190,7 +191,7 @@ def records(folder: Path) -> None:
 
 
 def read_records(folder: Path) -> None:
-    options = tf.RunOptions(timeout_in_ms=1000 * SECONDS)
+    options = tf.RunOptions(timeout_in_ms=1000 * STEP_SECONDS)
     for path in sorted(folder.iterdir()):
         with tf.Graph().as_default(), tf.Session() as session:
             queue = tf.FIFOQueue(9, tf.string, [[]])
