@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-random lint format test-sanitize test-interop fuzz bench docs stubs clean
+.PHONY: help demo test test-random lint format test-sanitize test-sanitize-python test-interop fuzz bench docs stubs clean
 
 help:
 	@echo "make demo           build, install into $(VENV), and train a network on real handwritten digits"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-random    random programs of loops and conditions, until it is stopped"
 	@echo "make lint           ruff, mypy and clang-format"
 	@echo "make test-sanitize  the core's C++ tests under ASan and UBSan, and under TSan"
+	@echo "make test-sanitize-python  the Python tests of operations and passes on the core under ASan and UBSan"
 	@echo "make fuzz           hostile bytes into every reader, FUZZ_SECONDS each (needs clang-14, libclang-rt-14-dev)"
 	@echo "make test-interop   the same graphs here and in TensorFlow (installs it into $(VENV)-peers)"
 	@echo "make bench          the workloads beside their peers (installs them into $(VENV)-peers)"
@@ -59,15 +60,26 @@ format: $(VENV)/tools
 
 # ---- longer checks
 
+CORE_ALONE := $(BIN)/cmake -S . -G Ninja -DHEADRACE_PYTHON=OFF -DHEADRACE_TESTS=ON -DPython_EXECUTABLE=$(abspath $(BIN)/python)
+
 # Under ThreadSanitizer, loops run on plain threads instead of OpenMP's (core/base/parallel.cc).
 test-sanitize: $(VENV)/tools
 	set -e; for kind in address,undefined thread; do \
 	  build=build/sanitize-$${kind%%,*}; \
-	  $(BIN)/cmake -S . -B $$build -G Ninja -DHEADRACE_PYTHON=OFF -DHEADRACE_TESTS=ON \
-	    -DHEADRACE_SANITIZE=$$kind -DPython_EXECUTABLE=$(abspath $(BIN)/python); \
+	  $(CORE_ALONE) -B $$build -DHEADRACE_SANITIZE=$$kind; \
 	  $(BIN)/ninja -C $$build -j $(JOBS); \
 	  $$build/headrace_tests; \
 	done
+
+# The library with sanitizers is loaded in place of the one that Python would load. Python's own memory is not
+# looked at.
+PYTHON_TESTS ?= tests/ops tests/passes
+test-sanitize-python: $(VENV)/built
+	$(CORE_ALONE) -B build/sanitize-address -DHEADRACE_SANITIZE=address,undefined
+	$(BIN)/ninja -C build/sanitize-address -j $(JOBS) libheadrace.so
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so) $(abspath build/sanitize-address/libheadrace.so)" \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	HEADRACE_NUM_THREADS=1 $(BIN)/python -m pytest -s -n 0 $(PYTHON_TESTS)
 
 # What it finds anew is kept in build/fuzz/corpus; what crashes, in build/fuzz/crash-*.
 FUZZ_SECONDS ?= 60

@@ -145,7 +145,7 @@ def run_graph(folder: Path) -> None:
         try:
             text_format.Parse((folder / "graph.pbtxt").read_bytes(), message)
         except text_format.ParseError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(f"not a graph: {error}") from None  # its own text may be empty
         tf.import_graph_def(message, name="")
 
     def binary() -> None:
