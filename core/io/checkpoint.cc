@@ -315,16 +315,20 @@ Checkpoint::Checkpoint(std::string prefix) : prefix_(std::move(prefix)) {
   } else if (is_file(prefix_)) {
     read_old(prefix_);
   } else {
-    // Version 1 may be in several files, too.
+    // Version 1 may be in several files, too; it names them by a pattern, "<basename>-?????-of-00002".
     const fs::path path(prefix_);
-    const std::string start = path.filename().string() + "-";
+    std::string start = path.filename().string() + "-", end_of_name;
+    if (const auto any = start.rfind("-?????-of-"); any != std::string::npos && start.size() == any + 16) {
+      end_of_name = start.substr(any + 6, 9);
+      start.resize(any + 1);
+    }
     std::error_code ignored;
     std::vector<std::string> found;
     for (fs::directory_iterator at(path.has_parent_path() ? path.parent_path() : ".", ignored), end;
          at != end; at.increment(ignored)) {
       const std::string name = at->path().filename().string();
       if (name.starts_with(start) && name.size() == start.size() + 14 &&
-          name.substr(start.size() + 5, 4) == "-of-") {
+          name.substr(start.size() + 5, 4) == "-of-" && name.ends_with(end_of_name)) {
         found.push_back(at->path().string());
       }
     }

@@ -1,4 +1,4 @@
-"""Work on graphs as messages: pieces of them, and freezing: variables become constants."""
+"""Work on graphs as messages: pieces of them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from headrace.framework import protos
-from headrace.framework.graph_def import make_tensor_proto
-
-# What can read a constant instead of a variable.
-_READ = "ReadVariableOp"
-_GATHER = "ResourceGather"
-_GATHER_ND = "ResourceGatherNd"
-
 
 # Operations that have to be on the CPU if an attribute is one of these dtypes.
 _ON_CPU = {
@@ -24,7 +17,7 @@ _ON_CPU = {
 }
 
 
-def _node_of(input_name: str) -> str:
+def node_of(input_name: str) -> str:
     """The node that an input is of: "a" of "a", "a:1" and "^a"."""
     return input_name.removeprefix("^").partition(":")[0]
 
@@ -59,129 +52,12 @@ def extract_sub_graph(graph_def: Any, dest_nodes: Iterable[str]) -> Any:
         if name in needed or name not in nodes:
             continue
         needed.add(name)
-        pending += map(_node_of, nodes[name].input)
+        pending += map(node_of, nodes[name].input)
     made = type(graph_def)()
     made.node.extend(node for node in graph_def.node if node.name in needed)
     made.library.CopyFrom(graph_def.library)
     made.versions.CopyFrom(graph_def.versions)
     return made
-
-
-def convert_variables_to_constants(
-    sess: Any,
-    input_graph_def: Any,
-    output_node_names: Iterable[str],
-    variable_names_whitelist: Iterable[str] | None = None,
-    variable_names_blacklist: Iterable[str] | None = None,
-) -> Any:
-    """Returns the part of a graph that its outputs need, with the values of variables as constants.
-
-    Args:
-        sess: The session with the variables' values.
-        input_graph_def: The graph, such as `sess.graph.as_graph_def()`.
-        output_node_names: Names of the nodes to keep, without ":0".
-        variable_names_whitelist: Names of the variables to convert; by default all.
-        variable_names_blacklist: Names of variables that stay variables.
-
-    Raises:
-        AssertionError: If an output is not in the graph.
-        ValueError: If a variable is used as a constant cannot be: changed, or handed to a function.
-        FailedPreconditionError: If a variable has no value.
-    """
-    graph_def = extract_sub_graph(input_graph_def, output_node_names)
-    chosen = None if variable_names_whitelist is None else set(variable_names_whitelist)
-    kept = set(variable_names_blacklist or ())
-    nodes = {node.name: node for node in graph_def.node}
-    handles = [
-        node.name
-        for node in graph_def.node
-        if node.op == "VarHandleOp" and (chosen is None or node.name in chosen) and node.name not in kept
-    ]
-    frozen = _identities(graph_def, set(handles))
-    readers = {
-        node.name: node for node in graph_def.node if any(_node_of(name) in frozen for name in node.input)
-    }
-    for node in readers.values():
-        if node.op not in (_READ, _GATHER, _GATHER_ND, "Identity"):
-            raise ValueError(
-                f"the variable that node '{node.name}' ({node.op}) uses cannot become a constant: only reads "
-                "can be converted; leave the node out, or name the variable in variable_names_blacklist"
-            )
-    values = dict(zip(handles, sess.run([_value(sess.graph, name) for name in handles]))) if handles else {}
-    made = type(graph_def)()
-    for node in graph_def.node:
-        if node.name in values:
-            made.node.append(_constant(node, values[node.name]))
-        elif node.name in readers:
-            made.node.extend(_reader(nodes, node))
-        else:
-            made.node.append(node)
-    made.library.CopyFrom(graph_def.library)
-    made.versions.CopyFrom(graph_def.versions)
-    return made
-
-
-def _identities(graph_def: Any, handles: set[str]) -> set[str]:
-    """Nodes that pass a handle on, and the handles."""
-    found, known = set(handles), 0
-    while len(found) > known:
-        known = len(found)
-        for node in graph_def.node:
-            if node.op == "Identity" and any(_node_of(name) in found for name in node.input[:1]):
-                found.add(node.name)
-    return found
-
-
-def _value(graph: Any, handle: str) -> Any:
-    """A tensor with the value of a variable."""
-    with graph.as_default():
-        op = graph.get_operation_by_name(handle)
-        for reader in op.outputs[0].consumers():
-            if reader.type == _READ and not reader.control_inputs:
-                return reader.outputs[0]
-    raise ValueError(
-        f"nothing reads the variable '{handle}' in the session's graph, so its value is not known"
-    )
-
-
-def _constant(node: Any, value: Any) -> Any:
-    made = type(node)(name=node.name, op="Const", device=node.device)
-    made.attr["dtype"].CopyFrom(node.attr["dtype"])
-    made.attr["value"].tensor.ParseFromString(
-        make_tensor_proto(value, dtype=node.attr["dtype"].type).SerializeToString()
-    )
-    return made
-
-
-def _reader(nodes: dict[str, Any], node: Any) -> list[Any]:
-    """What reads the constant as `node` read the variable."""
-    made = type(node)(name=node.name, device=node.device)
-    made.input.extend(node.input)
-    if node.op in (_READ, "Identity"):
-        made.op = "Identity"
-        made.attr["T"].CopyFrom(node.attr["dtype"] if node.op == _READ else _dtype_of(nodes, node))
-        return [made]
-    made.attr["Tparams"].CopyFrom(node.attr["dtype"])
-    made.attr["Tindices"].CopyFrom(node.attr["Tindices"])
-    if node.op == _GATHER_ND:
-        made.op = "GatherNd"
-        return [made]
-    made.op = "GatherV2"
-    axis = type(node)(name=f"{node.name}/axis", op="Const", device=node.device)
-    axis.attr["dtype"].type = protos.DT_INT32
-    axis.attr["value"].tensor.ParseFromString(
-        make_tensor_proto(node.attr["batch_dims"].i, dtype=protos.DT_INT32).SerializeToString()
-    )
-    made.attr["Taxis"].type = protos.DT_INT32
-    made.attr["batch_dims"].i = node.attr["batch_dims"].i
-    made.input.insert(2, axis.name)
-    return [axis, made]
-
-
-def _dtype_of(nodes: dict[str, Any], node: Any) -> Any:
-    while node.op == "Identity":
-        node = nodes[_node_of(node.input[0])]
-    return node.attr["dtype"]
 
 
 def remove_training_nodes(input_graph: Any, protected_nodes: Iterable[str] | None = None) -> Any:
@@ -198,7 +74,7 @@ def remove_training_nodes(input_graph: Any, protected_nodes: Iterable[str] | Non
     protected = set(protected_nodes or ())
     nodes = {node.name: node for node in input_graph.node}
     # A node that waits, or is waited for, says when something happens; so does one of several outputs.
-    ordering = {_node_of(name) for node in input_graph.node for name in node.input if name.startswith("^")}
+    ordering = {node_of(name) for node in input_graph.node for name in node.input if name.startswith("^")}
     replaced: dict[str, str] = {}
     for node in input_graph.node:
         waits = any(name.startswith("^") for name in node.input)
@@ -206,7 +82,7 @@ def remove_training_nodes(input_graph: Any, protected_nodes: Iterable[str] | Non
             continue
         if node.name in protected or node.name in ordering:
             continue
-        source = nodes.get(_node_of(node.input[0])) if node.input else None
+        source = nodes.get(node_of(node.input[0])) if node.input else None
         # Elsewhere, or of a reference, it is a copy.
         if (
             source is None

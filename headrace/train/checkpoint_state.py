@@ -180,7 +180,12 @@ def latest_checkpoint(
 def _main_files(prefix: str) -> list[str]:
     """The file that makes a checkpoint one: its index, or in the older format the files themselves."""
     found = [path for path in (prefix + ".index", prefix) if os.path.isfile(path)]
-    return found or glob.glob(glob.escape(prefix) + "-?????-of-?????")
+    if found:
+        return found
+    # Where there are several, that is a pattern.
+    pattern = re.search(r"-\?{5}-of-\d{5}$", prefix)
+    stem, ending = (prefix[: pattern.start()], pattern[0]) if pattern else (prefix, "-?????-of-?????")
+    return glob.glob(glob.escape(stem) + ending)
 
 
 def checkpoint_exists(checkpoint_prefix: str) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import headrace as tf
-from headrace.framework import errors, protos
+from headrace.framework import errors, protos, raw
 
 
 def frozen(graph_def, fetch, feeds):
@@ -49,6 +49,48 @@ def test_variables_become_constants():
     assert [node.name for node in only.node if node.op == "VarHandleOp"] == ["table"]
 
 
+def test_variables_that_functions_read_become_constants():
+    """In conditions, loops and what is in them: passed on, read, and looked up in."""
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        x = tf.placeholder(tf.float32, [3], name="x")
+        w, table = tf.get_variable("w", initializer=[1.0, 2.0, 3.0]), tf.get_variable("table", [4, 3])
+        kept = tf.get_variable("kept", initializer=[0.5, 0.25, 0.125])
+
+        def step(i, a):
+            even = tf.equal(i % 2, 0)
+            row = tf.cond(even, lambda: tf.gather(table, i), lambda: tf.gather_nd(table, [i]) * w)
+            return i + 1, a * w + row - kept
+
+        looped = tf.while_loop(lambda i, a: tf.reduce_sum(w) > tf.cast(i, tf.float32) + 2.0, step, [0, x])[1]
+        again = tf.cond(
+            x[0] > 0.0,
+            lambda: looped + w,
+            lambda: tf.while_loop(lambda a: a[0] < 9.0, lambda a: tf.abs(a) + w, [looped]),
+        )
+        tf.identity(again, name="y")
+        session.run(tf.global_variables_initializer())
+        before = graph.as_graph_def()
+        constant = tf.graph_util.convert_variables_to_constants(session, before, ["y"])
+        partly = tf.graph_util.convert_variables_to_constants(
+            session, before, ["y"], variable_names_blacklist=["kept"]
+        )
+        assert graph.as_graph_def() == before
+        feeds = [{"x:0": np.float32(value)} for value in ([1, 2, 3], [-1, 0, 5])]
+        expected = [session.run("y:0", feed) for feed in feeds]
+        for feed, value in zip(feeds, expected):
+            np.testing.assert_array_equal(frozen(constant, "y:0", feed), value)
+    nodes = [*constant.node, *(node for function in constant.library.function for node in function.node_def)]
+    assert not [node.name for node in nodes if "Var" in node.op or node.op.startswith("Resource")]
+    arguments = [arg for function in constant.library.function for arg in function.signature.input_arg]
+    assert arguments and not [arg.name for arg in arguments if arg.type == protos.DT_RESOURCE]
+    assert [node.name for node in partly.node if node.op == "VarHandleOp"] == ["kept"]
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(partly, name="")
+        handle = tf.get_default_graph().get_tensor_by_name("kept:0")
+        session.run(raw.AssignVariableOp(handle, [0.5, 0.25, 0.125]))
+        np.testing.assert_array_equal(session.run("y:0", feeds[0]), expected[0])
+
+
 def test_what_cannot_be_frozen():
     with tf.Graph().as_default() as graph, tf.Session() as session:
         v = tf.Variable(1.0, name="v")
@@ -56,6 +98,9 @@ def test_what_cannot_be_frozen():
         session.run(v.initializer)
         with pytest.raises(ValueError, match=r"AssignAdd.*cannot become a constant"):
             tf.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["y"])
+        tf.identity(tf.cond(v > 0.0, lambda: v.assign_add(1.0), lambda: v), name="z")
+        with pytest.raises(ValueError, match=r"AssignAdd.*cannot become a constant"):
+            tf.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["z"])
 
 
 def test_sub_graphs():

@@ -1,4 +1,4 @@
-"""Random programs that TensorFlow writes with frames, and both run."""
+"""Random programs that TensorFlow, of either version, writes with frames, and both run."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _REQUEST = {
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_random_programs(peer: Peer, seed: int):
+def test_random_programs(each_peer: Peer, seed: int):
     text = program(seed)
-    reply = peer.ask(program=text, frames=True, **_REQUEST)
+    reply = each_peer.ask(program=text, frames=True, **_REQUEST)
     with tf.Graph().as_default(), tf.Session() as session:
         tf.import_graph_def(tf.GraphDef.FromString(reply["graph_def"]), name="")
         session.run("init")
@@ -43,10 +43,10 @@ def test_random_programs(peer: Peer, seed: int):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_written_again_as_functions(peer: Peer, seed: int):
-    reply = peer.ask(program=program(seed), frames=True, **_REQUEST)
+def test_written_again_as_functions(each_peer: Peer, seed: int):
+    reply = each_peer.ask(program=program(seed), frames=True, **_REQUEST)
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(tf.GraphDef.FromString(reply["graph_def"]), name="")
-    again = peer.ask(graph_def=graph.as_graph_def().SerializeToString(), **_REQUEST)
+    again = each_peer.ask(graph_def=graph.as_graph_def().SerializeToString(), **_REQUEST)
     for value, want in zip(again["values"], reply["values"], strict=True):
         np.testing.assert_allclose(to_array(value), to_array(want), rtol=2e-4, atol=2e-5)

@@ -410,6 +410,19 @@ def test_init_from_checkpoint_by_names_scopes_and_partitions(tmp_path):
             made((path, lambda some, parts, wrong=wrong: wrong))
 
 
+def test_the_older_format_in_several_files_is_named_by_a_pattern(tmp_path):
+    shutil.copy(GOLDEN / "v1", tmp_path / "model-00000-of-00001")
+    (tmp_path / "model-00000-of-00002").write_bytes(b"of another checkpoint")
+    name = str(tmp_path / "model-?????-of-00001")
+    (tmp_path / "checkpoint").write_text(f'model_checkpoint_path: "{name}"')
+    assert tf.train.latest_checkpoint(tmp_path) == name
+    assert same(tf.train.load_variable(name, "net/w"), VALUES["net/w"])
+    assert not tf.train.checkpoint_exists(str(tmp_path / "model-?????-of-00003"))
+    assert not tf.train.checkpoint_exists(str(tmp_path / "m*-?????-of-00001"))
+    with pytest.raises(tf.errors.NotFoundError):
+        tf.train.load_checkpoint(str(tmp_path / "model-?????-of-00003"))
+
+
 @pytest.mark.parametrize("name", ["v2", "sharded", "v1"])
 def test_tensors_of_a_file_of_any_format(name):
     listed = tf.train.list_variables(GOLDEN / name)
