@@ -59,6 +59,8 @@ INSIDE: Table = (
         "train",
     ),
     *_modules("python.training", "training_ops", "compat.generated"),
+    *_modules("python.training", "saver saveable_object", "ops.saveable"),
+    *_modules("python.training.saving", "saveable_object", "ops.saveable"),
     *_modules("python.summary", "summary summary_iterator writer", "summary", "train"),
     *_modules("python.client", "session", ""),
     Alias("python.client", "", "timeline"),

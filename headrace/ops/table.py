@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from headrace.framework import raw
@@ -16,6 +17,7 @@ from headrace.framework.graph import (
     name_scope,
 )
 from headrace.ops.control_flow import group
+from headrace.ops.saveable import SaveableObject, SaveSpec
 
 __all__ = ["initialize_all_tables", "tables_initializer"]
 
@@ -355,7 +357,7 @@ class MutableHashTable(LookupInterface):
       value_dtype: any dtype.
       default_value: the value of keys that are not in the table; all values have its shape.
       name: of the operation.
-      checkpoint: accepted.
+      checkpoint: whether savers save it, as "NAME-keys" and "NAME-values".
       shared_name: tables of one name are one, in all sessions that share state.
     """
 
@@ -379,6 +381,8 @@ class MutableHashTable(LookupInterface):
             self._handle = raw.MutableHashTableV2(**made)
         else:
             self._handle = raw.MutableHashTableOfTensorsV2(value_shape=self._default_value.shape, **made)
+        if checkpoint:
+            add_to_collection(GraphKeys.SAVEABLE_OBJECTS, _SaveableTable(self, name))
 
     def lookup(self, keys: Any, name: str | None = None) -> Tensor:
         """See `LookupInterface.lookup`."""
@@ -412,3 +416,16 @@ class MutableHashTable(LookupInterface):
     def export(self, name: str | None = None) -> tuple[Tensor, Tensor]:
         """See `LookupInterface.export`."""
         return super().export(name or f"{self._short_name()}_lookup_table_export_values")
+
+
+class _SaveableTable(SaveableObject):
+    """A table for savers: its keys and its values, of one moment."""
+
+    def __init__(self, table: MutableHashTable, name: str):
+        keys, values = table.export()
+        specs = [SaveSpec(keys, "", f"{name}-keys"), SaveSpec(values, "", f"{name}-values")]
+        super().__init__(table, specs, name)
+
+    def restore(self, restored_tensors: Sequence[Tensor], restored_shapes: Sequence[Any] | None) -> Operation:
+        with name_scope(f"{self.name}_table_restore"):
+            return raw.LookupTableImportV2(self.op.resource_handle, *restored_tensors)

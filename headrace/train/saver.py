@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from headrace.framework.graph import (
 from headrace.framework.placeholder import placeholder_with_default
 from headrace.framework.shapes import as_shape
 from headrace.ops import array, control_flow
+from headrace.ops.saveable import SaveableObject, SaveSpec
 from headrace.ops.variables import PartitionedVariable, Variable
 from headrace.train.checkpoint_reader import NewCheckpointReader
 from headrace.train.checkpoint_state import (
@@ -41,35 +43,36 @@ from headrace.train.queue_runner import QueueRunner
 __all__ = ["Saver", "import_meta_graph"]
 
 
-class _Part:
+class _Part(SaveableObject):
     """A variable, or a partition of one, under its name in checkpoints."""
 
     def __init__(self, name: str, variable: Variable, whole: bool = False):
-        self.name = name
-        self.variable = variable
         info = None if whole else variable._get_save_slice_info()
-        self.spec = info.spec if info else ""
         # The shape of the tensor in checkpoints.
-        self.shape = (
-            list(info.full_shape) if info else variable.shape.as_list() if variable.shape.dims else None
+        shape = list(info.full_shape) if info else variable.shape.as_list() if variable.shape.dims else None
+        spec = SaveSpec(
+            variable.value, info.spec if info else "", name, variable.dtype, variable.device, shape
         )
+        super().__init__(variable, [spec], name)
 
-    def restore(self, value: Tensor, reshape: bool) -> Operation:
-        variable = self.variable
-        if reshape:
-            value = array.reshape(value, variable.shape.as_list())
-        with device(variable.device):
-            return raw.AssignVariableOp(variable.handle, array.identity(value), name="AssignVariableOp")
+    def restore(self, restored_tensors: Sequence[Tensor], restored_shapes: Sequence[Any] | None) -> Operation:
+        (value,) = restored_tensors
+        if restored_shapes is not None:
+            value = array.reshape(value, restored_shapes[0])
+        with device(self.op.device):
+            return raw.AssignVariableOp(self.op.handle, array.identity(value), name="AssignVariableOp")
 
 
-def _parts(var_list: Any) -> list[_Part]:
+def _parts(var_list: Any) -> list[SaveableObject]:
     """What there is to save, by name."""
-    parts: list[_Part] = []
+    parts: list[SaveableObject] = []
     if isinstance(var_list, dict):
         for name, item in var_list.items():
             if not isinstance(name, str):
                 raise TypeError(f"the keys of var_list must be names, got {name!r}")
-            if isinstance(item, (list, tuple, PartitionedVariable)):
+            if isinstance(item, SaveableObject):
+                parts.append(item)
+            elif isinstance(item, (list, tuple, PartitionedVariable)):
                 parts += [_Part(name, _variable(one)) for one in item]
             else:  # on its own, a partition is a tensor like any other
                 parts.append(_Part(name, _variable(item), whole=True))
@@ -79,24 +82,34 @@ def _parts(var_list: Any) -> list[_Part]:
         )
     else:
         for item in var_list:
+            if isinstance(item, SaveableObject):
+                parts.append(item)
+                continue
             for one in item if isinstance(item, (list, tuple, PartitionedVariable)) else [item]:
                 info = _variable(one)._get_save_slice_info()
                 parts.append(_Part(info.full_name if info else one.op.name, one))
-    seen: dict[str, dict[str, Variable]] = {}
+    seen: dict[str, dict[str, Any]] = {}
     for part in parts:
-        others = seen.setdefault(part.name, {})
-        # Several slices make one tensor, but not together with all of it.
-        mixed = others and part.spec not in others and (not part.spec or "" in others)
-        if mixed or others.setdefault(part.spec, part.variable) is not part.variable:
-            raise ValueError(f"two variables would be saved as '{part.name}'; pass a dict with other names")
+        for spec in part.specs:
+            others = seen.setdefault(spec.name, {})
+            # Several slices make one tensor, but not together with all of it.
+            mixed = others and spec.slice_spec not in others and (not spec.slice_spec or "" in others)
+            if mixed or others.setdefault(spec.slice_spec, part.op) is not part.op:
+                raise ValueError(
+                    f"two variables would be saved as '{spec.name}'; pass a dict with other names"
+                )
     # One variable under two names is saved twice; the same one twice under one name, once.
-    unique = {(part.name, part.spec): part for part in parts}
-    return [unique[key] for key in sorted(unique, key=lambda key: key[0])]
+    unique = {(part.name, *((spec.name, spec.slice_spec) for spec in part.specs)): part for part in parts}
+    return sorted(unique.values(), key=lambda part: part.name)
+
+
+def _specs(parts: Iterable[SaveableObject]) -> list[SaveSpec]:
+    return [spec for part in parts for spec in part.specs]
 
 
 def _variable(item: Any) -> Variable:
     if not isinstance(item, Variable):
-        raise TypeError(f"{item!r} cannot be saved; pass variables")
+        raise TypeError(f"{item!r} cannot be saved; pass variables or SaveableObjects")
     return item
 
 
@@ -109,8 +122,8 @@ class Saver:
     updates.
 
     Args:
-        var_list: The variables: a list, or a dict from their names in checkpoints. By default all global
-            ones.
+        var_list: The variables: a list, or a dict from their names in checkpoints; `SaveableObject`s, too. By
+            default all global ones, and the collection `SAVEABLE_OBJECTS`, such as tables that change.
         reshape: Whether to restore tensors to variables of another shape with as many elements.
         sharded: Whether to write a data file for each device.
         max_to_keep: How many checkpoints to keep; None or 0 for all.
@@ -172,7 +185,7 @@ class Saver:
         self._temporary = ""  # what the folder of several files is named for as long as it is not complete
         self._last_checkpoints: list[tuple[str, float]] = []
         self._write_version = write_version
-        self._parts: list[_Part] = []  # not known of a saver that comes from a message
+        self._parts: list[SaveableObject] = []  # not known of a saver that comes from a message
         self.saver_def: Any = None
         self._next_checkpoint_time = time.time() + self._hours * 3600
         self._last_preserved: float | None = None
@@ -206,7 +219,8 @@ class Saver:
             self._is_empty = True
             return
         self._parts = parts
-        with name_scope(self._name, "save", [part.variable.handle for part in parts]):
+        handles = [part.op.handle for part in parts if isinstance(part.op, Variable)]
+        with name_scope(self._name, "save", handles):
             default = placeholder_with_default(self._filename or "model", shape=(), name="filename")
             path = placeholder_with_default(default, shape=(), name="Const")
             if self._sharded:
@@ -223,26 +237,33 @@ class Saver:
             version=self._write_version,
         )
 
-    def _save(self, path: Tensor, parts: list[_Part]) -> Tensor:
-        values = [part.variable.value() for part in parts]
-        save = raw.SaveV2(path, [p.name for p in parts], [p.spec for p in parts], values)
+    def _save(self, path: Tensor, parts: list[SaveableObject]) -> Tensor:
+        specs = _specs(parts)
+        values = [spec.tensor for spec in specs]
+        save = raw.SaveV2(path, [s.name for s in specs], [s.slice_spec for s in specs], values)
         with control_dependencies([save]):
             return array.identity(path, name="control_dependency")
 
-    def _restore(self, path: Tensor, parts: list[_Part], name: str) -> Operation:
-        dtypes = [part.variable.dtype for part in parts]
-        values = raw.RestoreV2(path, [p.name for p in parts], [p.spec for p in parts], dtypes=dtypes)
-        done: list[Operation] = []
-        for part, value in zip(parts, values):
+    def _restore(self, path: Tensor, parts: list[SaveableObject], name: str) -> Operation:
+        specs = _specs(parts)
+        values = iter(
+            raw.RestoreV2(
+                path, [s.name for s in specs], [s.slice_spec for s in specs], dtypes=[s.dtype for s in specs]
+            )
+        )
+        done: list[Any] = []
+        for part in parts:
+            some = list(itertools.islice(values, len(part.specs)))
+            shapes = [spec.tensor.shape.as_list() for spec in part.specs] if self._reshape else None
             with control_dependencies(done[-1:] if self._restore_sequentially else []):
-                done.append(part.restore(value, self._reshape))
+                done.append(part.restore(some, shapes))
         return control_flow.group(*done, name=name)
 
-    def _sharded_operations(self, path: Tensor, parts: list[_Part]) -> tuple[Tensor, Operation]:
+    def _sharded_operations(self, path: Tensor, parts: list[SaveableObject]) -> tuple[Tensor, Operation]:
         """One file for each device, which are brought together at the end."""
-        by_device: dict[str, list[_Part]] = {}
+        by_device: dict[str, list[SaveableObject]] = {}
         for part in parts:
-            by_device.setdefault(part.variable.device or "", []).append(part)
+            by_device.setdefault(part.device, []).append(part)
         shards = sorted(by_device.items())
         # Another folder for each saver: a restarted program does not meet what its predecessor left behind.
         self._temporary = f"_temp_{uuid.uuid4().hex}"
@@ -432,21 +453,21 @@ class Saver:
             return []
         shapes, kinds = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
         found = []
-        for part in self._parts:
-            wanted = f"'{part.name}' is {part.variable.dtype.name} of shape {part.shape} here"
-            if part.name not in shapes:
+        for spec in _specs(self._parts):
+            wanted = f"'{spec.name}' is {spec.dtype.name} of shape {spec.shape} here"
+            if spec.name not in shapes:
                 found.append(f"{wanted}, and missing there")
-            elif kinds.get(part.name) != part.variable.dtype or not self._fits(part, shapes[part.name]):
-                there = kinds[part.name].name if part.name in kinds else "something else"
-                found.append(f"{wanted}, {there} of shape {shapes[part.name]} there")
+            elif kinds.get(spec.name) != spec.dtype or not self._fits(spec, shapes[spec.name]):
+                there = kinds[spec.name].name if spec.name in kinds else "something else"
+                found.append(f"{wanted}, {there} of shape {shapes[spec.name]} there")
         return list(dict.fromkeys(found))
 
-    def _fits(self, part: _Part, shape: list[int]) -> bool:
-        if part.shape is None or None in part.shape:
+    def _fits(self, spec: SaveSpec, shape: list[int]) -> bool:
+        if spec.shape is None or None in spec.shape:
             return True
         if self._reshape:
-            return as_shape(part.shape).num_elements() == as_shape(shape).num_elements()
-        return part.shape == shape
+            return as_shape(spec.shape).num_elements() == as_shape(shape).num_elements()
+        return spec.shape == shape
 
     # -- messages
 

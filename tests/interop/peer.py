@@ -79,7 +79,7 @@ def main() -> None:
     os.dup2(2, 1)  # what TensorFlow prints is not for the other side
     import tensorflow
 
-    tf = getattr(tensorflow, "compat", tensorflow).v1
+    tf: Any = tensorflow if "--as-it-was" in sys.argv else tensorflow.compat.v1
     tf.disable_eager_execution()
     if "--as-it-was" not in sys.argv:
         tf.enable_resource_variables()

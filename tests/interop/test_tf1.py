@@ -325,3 +325,30 @@ def test_checkpoints(both: Both, tmp_path: Path, writer: str, version: int, shar
     for reader in (not here, here):
         outside = version == 2 or reader  # TensorFlow reads little of version 1 outside of graphs
         both.run(reader, define + _READ.format(folder=str(tmp_path), ending=ending, outside=outside))
+
+
+_TABLE = """
+with tf.Graph().as_default(), tf.Session() as session:
+    table = tf.contrib.lookup.MutableHashTable(tf.string, tf.int64, -1, name="table")
+    insert = table.insert(tf.constant(["a", "b"]), tf.constant([5, 6], tf.int64))
+    found = table.lookup(tf.constant(["b", "c"]))
+    saver = tf.train.Saver()
+    if {write}:
+        session.run(insert)
+        saver.save(session, {path!r})
+    else:
+        saver.restore(session, {path!r})
+        assert session.run(found).tolist() == [6, -1]
+with tf.Graph().as_default() as graph, tf.Session() as session:
+    saver = tf.train.import_meta_graph({path!r} + ".meta")
+    saver.restore(session, {path!r})
+    assert session.run({found!r}).tolist() == [6, -1]
+"""
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["ours", "theirs"])
+def test_tables_in_checkpoints(both: Both, tmp_path: Path, here: bool) -> None:
+    path = str(tmp_path / "model")
+    found = "table_lookup_table_find/LookupTableFindV2:0"
+    both.run(here, _TABLE.format(path=path, write=True, found=found))
+    both.run(not here, _TABLE.format(path=path, write=False, found=found))

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 import headrace as tf
+from headrace.compat.modules import tensorflow
 from headrace.framework import raw
 
+SAVER_BUILDER = tensorflow().python.training.saver.BaseSaverBuilder  # where programs find it
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "checkpoints"
 VALUES = {
     "net/w": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -643,31 +645,118 @@ def test_being_killed_loses_nothing(tmp_path, delay):
 
 
 def test_a_save_beside_training_sees_each_variable_whole(tmp_path):
-    size = 300_000
-    v = tf.Variable(np.zeros(size, np.float32), name="v")
-    add = v.assign_add(tf.ones([size]), read_value=False)
+    """Several threads update large variables, which are all of one number between two updates."""
+    size = 1_000_000
+    names = ["v", "w", "sparse"]
+    variables = [tf.Variable(np.zeros(size, np.float32), name=name) for name in names]
+    ones = tf.ones([size])
+    updates = [
+        variables[0].assign_add(ones, read_value=False),
+        variables[1].assign(variables[1] + ones, read_value=False),
+        tf.scatter_add(variables[2], tf.range(size), ones).op,
+    ]
     saver = tf.train.Saver(max_to_keep=None)
     with tf.Session() as sess:
         sess.run(tf.global_variables_initializer())
         stop = threading.Event()
 
-        def train():
+        def train(update):
             while not stop.is_set():
-                sess.run(add)
+                sess.run(update)
 
-        thread = threading.Thread(target=train)
-        thread.start()
+        threads = [threading.Thread(target=train, args=(update,)) for update in updates]
+        for thread in threads:
+            thread.start()
         try:
-            paths = [
-                saver.save(sess, str(tmp_path / "m"), global_step=step, write_meta_graph=False)
-                for step in range(8)
-            ]
+            paths, deadline = [], time.monotonic() + 60
+            while len(paths) < 8 or (np.any(sess.run([v[0] for v in variables]) == 0)):
+                assert time.monotonic() < deadline, "nothing is trained beside saving"
+                path = saver.save(sess, str(tmp_path / "m"), len(paths), write_meta_graph=False)
+                paths.append(path)
         finally:
             stop.set()
-            thread.join()
-    values = [tf.train.load_variable(path, "v") for path in paths]
-    assert all(np.all(value == value[0]) for value in values)
-    assert [value[0] for value in values] == sorted(value[0] for value in values)
+            for thread in threads:
+                thread.join()
+        paths.append(saver.save(sess, str(tmp_path / "last"), write_meta_graph=False))
+    for name in names:
+        values = [tf.train.load_variable(path, name) for path in paths]
+        assert all(np.all(value == value[0]) for value in values), name
+        firsts = [value[0] for value in values]
+        assert firsts == sorted(firsts) and len(set(firsts)) > 1
+
+
+class Pair(SAVER_BUILDER.SaveableObject):
+    """Two variables that are saved as one, the second as its negative."""
+
+    def __init__(self, first, second, name):
+        spec = SAVER_BUILDER.SaveSpec
+        specs = [
+            spec(first.value(), "", name + "-first"),
+            spec(lambda: -second.value(), "", name + "-second", tf.float32),
+        ]
+        super().__init__(first, specs, name)
+        self.second = second
+
+    def restore(self, restored_tensors, restored_shapes):
+        if restored_shapes is not None:
+            restored_tensors = [tf.reshape(t, s) for t, s in zip(restored_tensors, restored_shapes)]
+        return tf.group(self.op.assign(restored_tensors[0]), self.second.assign(-restored_tensors[1]))
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+@pytest.mark.parametrize("given", ["list", "dict", "collection"])
+def test_objects_that_save_themselves(tmp_path, given, sharded):
+    v, w = tf.Variable([1.0, 2.0], name="v"), tf.Variable([3.0], name="w", collections=[])
+    u = tf.Variable(7, name="u")
+    pair = Pair(v, w, "pair")
+    if given == "collection":
+        tf.add_to_collection(tf.GraphKeys.SAVEABLE_OBJECTS, pair)
+    var_list = {"list": [u, pair], "dict": {"u": u, "any": pair}, "collection": None}[given]
+    saver = tf.train.Saver(var_list, sharded=sharded, restore_sequentially=True)
+    with tf.Session() as sess:
+        sess.run([x.initializer for x in (u, v, w)])
+        path = saver.save(sess, str(tmp_path / "m"))
+        everything = {"u", "pair-first", "pair-second"} | ({"v"} if given == "collection" else set())
+        assert {name for name, _ in tf.train.list_variables(path)} == everything
+        assert tf.train.load_variable(path, "pair-second").tolist() == [-3]
+        sess.run([u.assign(0), v.assign([0, 0]), w.assign([0])])
+        saver.restore(sess, path)
+        assert [sess.run(x).tolist() for x in (u, v, w)] == [7, [1, 2], [3]]
+        tf.train.Saver([pair], reshape=True).restore(sess, path)
+        # What is wrong is said of each tensor.
+        with pytest.raises(tf.errors.NotFoundError, match=r"'other-second' is float32.*missing"):
+            tf.train.Saver([Pair(v, w, "other")]).restore(sess, path)
+    with pytest.raises(ValueError, match="would be saved as 'pair-first'"):
+        tf.train.Saver([pair, Pair(w, v, "pair")])
+    with pytest.raises(ValueError, match="dtype"):
+        SAVER_BUILDER.SaveSpec(v.value, "", "v")
+    with pytest.raises(NotImplementedError, match="restore"):
+        tf.train.Saver([SAVER_BUILDER.SaveableObject(v, pair.specs, "bare")])
+
+
+@pytest.mark.parametrize("default", [-1.0, [-1.0, -2.0]])
+def test_tables_are_saved(tmp_path, default):
+    values = np.arange(3.0) if np.isscalar(default) else np.arange(6.0).reshape(3, 2)
+    table = tf.contrib.lookup.MutableHashTable
+    made = table(tf.string, tf.float32, default, name="table")
+    table(tf.string, tf.float32, default, name="not_saved", checkpoint=False)
+    insert = made.insert(["a", "b", "c"], values.astype(np.float32))
+    found = made.lookup(tf.constant(["c", "zz"]))
+    tf.Variable(1.0, name="v")
+    saver = tf.train.Saver()
+    with tf.Session() as sess:
+        sess.run([tf.global_variables_initializer(), insert])
+        path = saver.save(sess, str(tmp_path / "m"))
+    assert {name for name, _ in tf.train.list_variables(path)} == {"v", "table-keys", "table-values"}
+    with tf.Session() as sess:
+        assert sess.run(made.size()) == 0
+        sess.run(made.insert(["zz"], values[:1].astype(np.float32)))
+        saver.restore(sess, path)  # what was there before is gone
+        assert sess.run(found).tolist() == [values[2].tolist(), default] and sess.run(made.size()) == 3
+    # A graph that is read again saves and restores the table, too.
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.train.import_meta_graph(path + ".meta").restore(sess, path)
+        assert sess.run(found.name).tolist() == [values[2].tolist(), default]
 
 
 def test_a_full_disk_leaves_the_last_one(tmp_path):
