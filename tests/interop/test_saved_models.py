@@ -67,13 +67,21 @@ def test_we_run_what_tensorflow_writes(written, name):
 
 
 @pytest.mark.parametrize("name", ["resnet", "lstm"])
-def test_we_freeze_nothing_that_functions_hold(written, name):
-    """A model whose variables are handed to functions says so, rather than losing them."""
+def test_we_freeze_what_functions_hold(written, name):
+    """Models whose variables are handed to functions."""
+    inputs, outputs = arrays(written / f"{name}.npz")
     with tf.Graph().as_default() as graph, tf.Session() as session:
         meta = tf.saved_model.load(session, ["serve"], written / name)
-        output = next(iter(meta.signature_def["serving_default"].outputs.values())).name.partition(":")[0]
-        with pytest.raises(ValueError, match="cannot become a constant"):
-            tf.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), [output])
+        signature = meta.signature_def["serving_default"]
+        output = next(iter(signature.outputs.values())).name
+        frozen = tf.graph_util.convert_variables_to_constants(
+            session, graph.as_graph_def(), [output.partition(":")[0]]
+        )
+    assert not [node.name for node in frozen.node if "Var" in node.op]
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(frozen, name="")
+        feeds = {info.name: next(iter(inputs.values())) for info in signature.inputs.values()}
+        same({"y": session.run(output, feeds)}, outputs)
 
 
 def test_tensorflow_runs_what_we_write(tmp_path):
