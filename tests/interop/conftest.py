@@ -103,7 +103,9 @@ def tf1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     """TensorFlow 1.15."""
     if not PYTHON_1:
         pytest.skip("HEADRACE_TF1_PYTHON names no Python with TensorFlow 1.15")
-    started = Peer(tmp_path_factory.mktemp("tf1"), PYTHON_1, "--as-it-was")
+    # Its own derivative of an array of unknown element shape reads what a loop that ended early never wrote.
+    lacking = ("Could not read from TensorArray index",)
+    started = Peer(tmp_path_factory.mktemp("tf1"), PYTHON_1, "--as-it-was", lacking=lacking)
     yield started
     started.stop()
 
