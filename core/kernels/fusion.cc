@@ -18,8 +18,6 @@
 namespace headrace {
 namespace {
 
-bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
-
 // As what a value is kept between loops.
 DType held(DType dtype) { return is_16_bit_float(dtype) ? DType::float32 : dtype; }
 
@@ -415,18 +413,18 @@ class Compiler {
 
   // Makes one call of each simple one whose value only another simple one reads, and that other.
   void join_pairs() {
-    std::map<int, std::vector<int>> readers;  // calls, by the place
-    std::map<int, int> writers;
+    if (simple_.size() < 2) return;
+    std::map<int, int> readers, writers;  // by the place: how many read it, and the call that writes it
     for (int i = 0; i < int(program_.calls.size()); ++i) {
       const Call& call = program_.calls[std::size_t(i)];
-      for (int k = 0; k < call.operands; ++k) readers[call.from[std::size_t(k)]].push_back(i);
+      for (int k = 0; k < call.operands; ++k) ++readers[call.from[std::size_t(k)]];
       writers[call.to] = i;
     }
-    for (const Tail& tail : tails_) readers[tail.place].push_back(-1);
+    for (const Tail& tail : tails_) ++readers[tail.place];
     std::vector<bool> joined(program_.calls.size(), false);
     for (auto& [index, simple] : simple_) {
       for (SimpleCall second : {simple, turned(simple)}) {
-        if (place_at(second.a).kind != Place::reg || second.b == second.a || readers[second.a].size() != 1 ||
+        if (place_at(second.a).kind != Place::reg || second.b == second.a || readers[second.a] != 1 ||
             joined[std::size_t(index)])
           continue;
         const int before = writers.at(second.a);

@@ -22,8 +22,6 @@ constexpr double kNsPerCall = 8;
 constexpr double kFetchesAhead = 1 << 20;  // bytes
 constexpr double kLong = 4;
 
-bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
-
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 void fill(std::size_t width, std::byte* to, const std::byte* value, std::int64_t count) {

@@ -15,6 +15,8 @@
 
 namespace headrace {
 
+inline bool is_16_bit_float(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
+
 // What a loop reads or writes: a piece of an input, of a number, of an output, or a register, which is memory
 // for one block.
 struct Place {
